@@ -1,0 +1,82 @@
+"""The transaction history store (3/9): the last records, numbered and hash-chained.
+
+A record that the center has not seen is never overwritten, so nothing is lost before it is uploaded.
+"""
+
+from hashlib import sha256
+
+from apdu.commands import RECORDS_PER_FILE
+from apdu.messages import Credit, Value
+from apdu.objects import HistoryRecord, Kind
+from apdu.response import ResponseApdu
+from apdu.status import StatusWord
+from applet_model.card_state import Call, CardState
+from applet_model.decline import unless
+from applet_model.memory import Transaction
+
+__all__ = ["append", "newest", "read_record", "received", "require_room", "seen"]
+
+_REQUEST_AT = 15
+"""Offset of the request number in a record."""
+
+
+def seen(card: CardState) -> int:
+    """Number of the newest record that the center has seen: it stands in the credit information."""
+    return Credit.decode(card.cells.credit.get()[: Credit.SIZE]).seen
+
+
+def require_room(card: CardState, records: int) -> None:
+    """Decline with 9507 unless ``records`` more fit beside those that the center has not seen."""
+    unseen = card.cells.record.number() - seen(card)
+    unless(unseen + records <= card.cells.history_capacity, StatusWord.HISTORY_FULL)
+
+
+def _record(card: CardState, number: int) -> bytes:
+    return card.cells.records[(number - 1) % card.cells.history_capacity].get()
+
+
+def newest(card: CardState) -> HistoryRecord | None:
+    """The newest record, if there is any."""
+    number = card.cells.record.number()
+    return HistoryRecord.decode(_record(card, number)) if number else None
+
+
+def append(card: CardState, tx: Transaction, kind: Kind, value: Value, balance: int) -> None:
+    """Write the next record into the transaction, and move the chain on."""
+    cells = card.cells
+    number = cells.record.number() + 1
+    other = value.payer if kind is Kind.RECEIVED else value.payee
+    record = HistoryRecord(
+        number, kind, other, value.counter, value.request, value.amount, balance, cells.date.number()
+    ).encode()
+    place = cells.records[(number - 1) % cells.history_capacity]
+    _note_overwritten(card, tx, place.get())
+    tx.put(place, record)
+    tx.put(cells.record, number)
+    tx.put(cells.chain, sha256(cells.chain.get() + record).digest())
+
+
+def _note_overwritten(card: CardState, tx: Transaction, old: bytes) -> None:
+    """Remember the newest request whose receipt can no longer be found: BEYOND_HISTORY up to there."""
+    if old[4] == Kind.RECEIVED:
+        tx.put(card.cells.request_floor, int.from_bytes(old[_REQUEST_AT : _REQUEST_AT + 4]))
+
+
+def received(card: CardState, value: Value) -> HistoryRecord | None:
+    """The record of an earlier receipt from this payer with this counter, if the history has it."""
+    newest_number = card.cells.record.number()
+    wanted = bytes((Kind.RECEIVED,)) + value.payer + value.counter.to_bytes(4)
+    for number in range(newest_number, max(0, newest_number - card.cells.history_capacity), -1):
+        raw = _record(card, number)
+        if raw[4:_REQUEST_AT] == wanted:
+            return HistoryRecord.decode(raw)
+    return None
+
+
+def read_record(card: CardState, call: Call) -> ResponseApdu:
+    """READ RECORD: P1 counts from the newest record of the file that P2 names."""
+    file = (call.command.p2 >> 3) - 1
+    age = file * RECORDS_PER_FILE + call.command.p1 - 1
+    number = card.cells.record.number() - age
+    unless(number > 0 and age < card.cells.history_capacity, StatusWord.RECORD_NOT_FOUND)
+    return ResponseApdu(_record(card, number))

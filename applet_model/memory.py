@@ -1,0 +1,152 @@
+"""Non-volatile memory with transactions.
+
+A transaction collects its writes, puts them into the journal in one physical write, applies them, and
+clears the journal. The journal's checksum is the commit point: a journal that was cut does not verify
+and is dropped at power-on; a whole one is applied again. Every physical write goes through ``_write``,
+where a cut can be injected before, inside and after it.
+"""
+
+from enum import Enum
+from types import TracebackType
+from typing import Self
+from zlib import crc32
+
+from apdu.errors import SaifuError
+from applet_model.backing import Backing
+
+__all__ = ["JOURNAL_SIZE", "Cell", "Cut", "NonVolatileMemory", "NumberCell", "PowerCutError", "Transaction"]
+
+JOURNAL_SIZE = 1024
+"""Bytes of the journal: 6 for its head, then 4 and the data of each write."""
+
+_HEAD = 6
+
+
+class PowerCutError(SaifuError):
+    """The power is gone: the card has no answer, and must be powered on again."""
+
+
+class Cut(Enum):
+    """What a write that is cut leaves in the memory."""
+
+    BEFORE = "old"
+    HALF = "half written"
+    ERASED = "erased"
+    AFTER = "new"
+
+
+class Cell:
+    """A place of fixed size for bytes."""
+
+    __slots__ = ("_backing", "offset", "size")
+
+    def __init__(self, backing: Backing, offset: int, size: int) -> None:
+        """Put the cell at ``offset`` of the backing."""
+        self._backing, self.offset, self.size = backing, offset, size
+
+    def get(self) -> bytes:
+        """Read the cell as the last finished transaction left it."""
+        return self._backing.read(self.offset, self.size)
+
+
+class NumberCell(Cell):
+    """A place for an unsigned number, big-endian."""
+
+    __slots__ = ()
+
+    def number(self) -> int:
+        """Read the number."""
+        return int.from_bytes(self._backing.read(self.offset, self.size))
+
+
+class NonVolatileMemory:
+    """The memory of one card: journal first, cells behind it."""
+
+    def __init__(self, backing: Backing, journal: int) -> None:
+        """``journal`` is the journal's offset in the backing."""
+        self.backing = backing
+        self._journal = journal
+        self._cut: tuple[int, Cut] | None = None
+        self.writes = 0
+
+    def tear(self, write: int, cut: Cut) -> None:
+        """Cut the power at the ``write``-th physical write from now (0 is the next)."""
+        self._cut = (self.writes + write, cut)
+
+    def transaction(self) -> "Transaction":
+        """Begin a transaction: ``with memory.transaction() as tx: tx.put(cell, value)``."""
+        return Transaction(self)
+
+    def commit(self, writes: list[tuple[int, bytes]]) -> None:
+        """Make all writes, or, if the power goes, all or none of them."""
+        body = b"".join(offset.to_bytes(2) + len(data).to_bytes(2) + data for offset, data in writes)
+        if len(body) > JOURNAL_SIZE - _HEAD:
+            raise ValueError(f"a transaction of {len(body)} bytes does not fit the journal")
+        self._write(self._journal, crc32(body).to_bytes(4) + len(body).to_bytes(2) + body)
+        self._apply(writes)
+
+    def recover(self) -> None:
+        """At power-on: finish the transaction whose journal is whole, forget one that is not."""
+        if self._cut is not None and self._cut[0] < self.writes:
+            self._cut = None  # it has happened; one that is still to come may cut the recovery itself
+        head = self.backing.read(self._journal, _HEAD)
+        size = int.from_bytes(head[4:])
+        if not 0 < size <= JOURNAL_SIZE - _HEAD:
+            return
+        body = self.backing.read(self._journal + _HEAD, size)
+        if crc32(body).to_bytes(4) == head[:4]:
+            self._apply(_entries(body))
+
+    def _apply(self, writes: list[tuple[int, bytes]]) -> None:
+        for offset, data in writes:
+            self._write(offset, data)
+        self._write(self._journal + 4, b"\0\0")
+
+    def _write(self, offset: int, data: bytes) -> None:
+        """The only way to the backing."""
+        at, self.writes = self.writes, self.writes + 1
+        if self._cut is None or at < self._cut[0]:
+            self.backing.write(offset, data)
+            return
+        left = {Cut.HALF: data[: len(data) // 2], Cut.ERASED: b"\xff" * len(data), Cut.AFTER: data}
+        if torn := left.get(self._cut[1]) if at == self._cut[0] else None:
+            self.backing.write(offset, torn)
+        raise PowerCutError("the power was cut in a write")
+
+
+def _entries(body: bytes) -> list[tuple[int, bytes]]:
+    writes, at = [], 0
+    while at < len(body):
+        size = int.from_bytes(body[at + 2 : at + 4])
+        writes.append((int.from_bytes(body[at : at + 2]), body[at + 4 : at + 4 + size]))
+        at += 4 + size
+    return writes
+
+
+class Transaction:
+    """Writes that happen together. Reads show the old content until the block ends."""
+
+    __slots__ = ("_memory", "_writes")
+
+    def __init__(self, memory: NonVolatileMemory) -> None:
+        """Begin with no writes."""
+        self._memory = memory
+        self._writes: list[tuple[int, bytes]] = []
+
+    def put(self, cell: Cell, value: bytes | int) -> None:
+        """Write a cell; raises ValueError unless bytes have the cell's size."""
+        data = value.to_bytes(cell.size) if isinstance(value, int) else value
+        if len(data) != cell.size:
+            raise ValueError(f"{len(data)} bytes for a cell of {cell.size}")
+        self._writes.append((cell.offset, data))
+
+    def __enter__(self) -> Self:
+        """Return the transaction."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Commit, unless the block raised."""
+        if kind is None and self._writes:
+            self._memory.commit(self._writes)

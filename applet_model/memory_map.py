@@ -1,0 +1,152 @@
+"""What lies where in non-volatile memory: everything is laid out once, at installation.
+
+An image is: head (16 bytes), journal, cells. A person's card with 200 history records takes less than
+16 KiB, as a Java Card must hold it in at most 32.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+from apdu.commands import CHAIN_CAPACITY
+from apdu.errors import StoreError
+from apdu.identity import CardId, LifeCycle
+from apdu.messages import UNSETTLED_MAX, Certificate, Credit, Head, Value
+from apdu.objects import Capacities, CenterKey, HistoryRecord, Parameters, Request
+from apdu.signature import POINT_SIZE, SIGNATURE_SIZE
+from applet_model.backing import Backing, MemoryBacking
+from applet_model.memory import JOURNAL_SIZE, Cell, NonVolatileMemory, NumberCell
+
+__all__ = [
+    "CENTER_KEYS",
+    "HISTORY_RANGE",
+    "SCP_TRIES",
+    "UNSETTLED_RANGE",
+    "ChipKeys",
+    "MemoryMap",
+    "blank_image",
+]
+
+CENTER_KEYS = 4
+"""Places for public keys of the center."""
+SCP_TRIES = 10
+"""Failed openings of the secure channel before the issuer's keys are blocked."""
+PIN_SIZE = 8
+_MAGIC = b"SAIFU-CARD\x01"
+_HEAD_SIZE = 16
+_IMAGE_MAX = 0x10000
+HISTORY_RANGE = range(8, 1025)
+UNSETTLED_RANGE = range(1, UNSETTLED_MAX + 1)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChipKeys:
+    """What the chip's maker writes: diversification data (10 bytes), key version, static SCP03 keys."""
+
+    diversification: bytes
+    version: int
+    enc: bytes
+    mac: bytes
+    dek: bytes
+
+
+class MemoryMap:
+    """The cells of one card."""
+
+    def __init__(self, backing: Backing, history: int, unsettled: int) -> None:
+        """Lay out ``history`` records and ``unsettled`` transfers."""
+        self.history_capacity, self.unsettled_capacity = history, unsettled
+        self.memory = NonVolatileMemory(backing, _HEAD_SIZE)
+        self._backing, self._end = backing, _HEAD_SIZE + JOURNAL_SIZE
+        self._place_chip()
+        self._place_issuer_data()
+        self._place_purse()
+
+    @classmethod
+    def open(cls, backing: Backing) -> Self:
+        """Open an image; raises StoreError when it is not one, or not whole."""
+        head = backing.read(0, _HEAD_SIZE)
+        if head[: len(_MAGIC)] != _MAGIC:
+            raise StoreError("this is not a card image of saifu, version 1")
+        cells = cls(backing, int.from_bytes(head[11:13]), head[13])
+        if len(backing.read(cells.size - 1, 2)) != 1:
+            raise StoreError(f"the card image is damaged: it does not have {cells.size} bytes")
+        return cells
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole image."""
+        return self._end
+
+    def _cell(self, size: int) -> Cell:
+        self._end += size
+        return Cell(self._backing, self._end - size, size)
+
+    def _number(self, size: int) -> NumberCell:
+        self._end += size
+        return NumberCell(self._backing, self._end - size, size)
+
+    def _place_chip(self) -> None:
+        """Life cycle and what the secure channel needs."""
+        self.life_cycle = self._number(1)
+        self.diversification = self._cell(10)
+        self.key_version, self.key_size = self._number(1), self._number(1)
+        self.static_enc, self.static_mac, self.static_dek = (self._cell(32) for _ in range(3))
+        self.scp_sequence, self.scp_tries = self._number(3), self._number(1)
+
+    def _place_issuer_data(self) -> None:
+        """What personalization stores; ``stored`` has a bit for each kind (see STORE DATA)."""
+        self.stored = self._number(1)
+        self.private_key = self._cell(32)
+        self.parameters = self._cell(Parameters.SIZE)
+        self.certificate = self._cell(Certificate.SIZE + SIGNATURE_SIZE)
+        self.center_keys = tuple(self._cell(CenterKey.SIZE) for _ in range(CENTER_KEYS))
+        self.pin, self.puk = self._cell(PIN_SIZE), self._cell(PIN_SIZE)
+        self.pin_tries, self.puk_tries = self._number(1), self._number(1)
+
+    def _place_purse(self) -> None:
+        """What transfers, credit and lock-out change."""
+        self.balance = self._number(4)
+        self.payments = self._number(4)
+        self.request, self.request_payer = self._cell(Request.SIZE), self._cell(CardId.SIZE)
+        self.request_open = self._number(1)
+        self.unsettled_used = tuple(self._number(1) for _ in range(self.unsettled_capacity))
+        value_size = Value.SIZE + SIGNATURE_SIZE
+        self.unsettled_value = tuple(self._cell(value_size) for _ in range(self.unsettled_capacity))
+        self.unsettled_point = tuple(self._cell(POINT_SIZE) for _ in range(self.unsettled_capacity))
+        self.record, self.request_floor = self._number(4), self._number(4)
+        self.chain = self._cell(32)
+        self.records = tuple(self._cell(HistoryRecord.SIZE) for _ in range(self.history_capacity))
+        self.credit = self._cell(Credit.SIZE + SIGNATURE_SIZE)
+        self.used_count, self.used_amount = self._number(4), self._number(4)
+        self.head, self.head_known = self._cell(Head.SIZE + SIGNATURE_SIZE), self._number(1)
+        self.edition, self.date = self._number(4), self._number(4)
+
+    @property
+    def capacities(self) -> Capacities:
+        """What GET DATA 0107 tells."""
+        return Capacities(1, self.history_capacity, self.unsettled_capacity, CHAIN_CAPACITY)
+
+
+def blank_image(keys: ChipKeys, history: int, unsettled: int) -> bytes:
+    """Make the image of a blank card: laid out, with the maker's keys, and nothing else.
+
+    Raises ValueError for capacities out of range.
+    """
+    if history not in HISTORY_RANGE or unsettled not in UNSETTLED_RANGE:
+        raise ValueError(f"history of {history} records or {unsettled} unsettled transfers: out of range")
+    backing = MemoryBacking(bytes(_IMAGE_MAX))
+    backing.write(0, _MAGIC + history.to_bytes(2) + bytes((unsettled,)))
+    cells = MemoryMap(backing, history, unsettled)
+    with cells.memory.transaction() as tx:
+        tx.put(cells.life_cycle, LifeCycle.BLANK)
+        tx.put(cells.diversification, keys.diversification)
+        tx.put(cells.key_version, keys.version)
+        tx.put(cells.key_size, len(keys.enc))
+        for cell, key in (
+            (cells.static_enc, keys.enc),
+            (cells.static_mac, keys.mac),
+            (cells.static_dek, keys.dek),
+        ):
+            tx.put(cell, key.ljust(32, b"\0"))
+        tx.put(cells.scp_tries, SCP_TRIES)
+    return backing.image()[: cells.size]

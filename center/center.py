@@ -1,0 +1,164 @@
+"""The center as one object: a folder with its database, its keys and its float."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session
+
+from apdu.errors import InputError, RefusedError, StoreError
+from apdu.identity import CardId, Role
+from apdu.messages import Certificate, Credit, Signed
+from apdu.objects import CenterKey
+from center.keys import CERTIFICATION_KEY, ORDERS_KEY, CenterKeys
+from center.models import CardRow, SettingRow, Tables
+from center.settings import Settings
+from host.files import write_whole
+from host.terminal.trust import Trust
+
+__all__ = ["Center"]
+
+_DAY = 86400
+
+
+class Center:
+    """Registry and certificates; editions, renewal and the float build on it."""
+
+    def __init__(self, folder: Path, keys: CenterKeys, clock: Callable[[], float] = time.time) -> None:
+        """Open a center with keys that are unlocked already; raises StoreError."""
+        self.folder, self.keys, self._clock = folder, keys, clock
+        if not self._database(folder).exists():
+            raise StoreError(f"{folder}: there is no center here; make one with: saifu center init")
+        self._engine = create_engine(f"sqlite:///{self._database(folder)}")
+        try:
+            with self.session() as session:
+                row = session.get(SettingRow, "settings")
+        except DatabaseError:
+            raise StoreError(f"{folder}: the center's database is damaged") from None
+        if row is None:
+            raise StoreError(f"{folder}: the center's database has no settings")
+        self.settings = Settings.decode(row.value)
+
+    @staticmethod
+    def _database(folder: Path) -> Path:
+        return folder / "center.sqlite"
+
+    @classmethod
+    def create(
+        cls, folder: Path, settings: Settings, passphrase: bytes, clock: Callable[[], float] = time.time
+    ) -> Self:
+        """Set a new center up; raises InputError when the folder has one already."""
+        if cls._database(folder).exists():
+            raise InputError(f"{folder}: there is a center here already; it is never overwritten")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keys = CenterKeys.generate()
+        keys.write(folder, passphrase)
+        partial = folder / "center.sqlite.new"
+        partial.unlink(missing_ok=True)
+        engine = create_engine(f"sqlite:///{partial}")
+        Tables.metadata.create_all(engine)
+        with Session(engine) as session, session.begin():
+            session.add(SettingRow(name="settings", value=settings.encode()))
+        engine.dispose()
+        partial.chmod(0o600)
+        trust = Trust(settings.issuer, settings.unit, keys.public)
+        write_whole(folder / "trust.json", trust.encode().encode())
+        partial.replace(cls._database(folder))
+        return cls(folder, keys, clock)
+
+    @classmethod
+    def open(cls, folder: Path, passphrase: bytes, clock: Callable[[], float] = time.time) -> Self:
+        """Open a center; raises InputError for a wrong passphrase, StoreError."""
+        return cls(folder, CenterKeys.read(folder, passphrase), clock)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A database transaction: all of the block, or nothing."""
+        with Session(self._engine) as session, session.begin():
+            yield session
+
+    @property
+    def now(self) -> int:
+        """The center's date, in Unix seconds."""
+        return int(self._clock())
+
+    @property
+    def issuer(self) -> int:
+        """The issuer's number."""
+        return self.settings.issuer
+
+    @property
+    def trust(self) -> Trust:
+        """What terminals must know."""
+        return Trust(self.issuer, self.settings.unit, self.keys.public)
+
+    @property
+    def public_keys(self) -> tuple[CenterKey, ...]:
+        """What cards must know."""
+        return self.keys.public
+
+    def card_id(self, serial: int) -> CardId:
+        """The ID of a serial of this issuer."""
+        return CardId.of(self.issuer, serial)
+
+    def row(self, session: Session, card: CardId) -> CardRow:
+        """The registry's row of a card; raises RefusedError for a card that is not this center's."""
+        row = session.get(CardRow, card.serial) if card.issuer == self.issuer else None
+        if row is None:
+            raise RefusedError(f"card {card} is not in this center's registry")
+        return row
+
+    def allot(self, role: Role, holder: str) -> CardId:
+        """Give out the next serial: serials are dense, since a list of dense numbers is short."""
+        with self.session() as session:
+            serial = (session.scalar(select(func.max(CardRow.serial))) or 0) + 1
+            card = self.card_id(serial)
+            chain = sha256(card).digest()
+            session.add(CardRow(serial=serial, role=role, holder=holder, allotted=self.now, chain=chain))
+        return card
+
+    def certify(self, card: CardId, point: bytes) -> tuple[Signed[Certificate], Signed[Credit]]:
+        """Certificate and first credit for a card's public key; again for one that was not finished.
+
+        Raises RefusedError for a card that has moved money already: its key cannot change.
+        """
+        with self.session() as session:
+            row = self.row(session, card)
+            if row.attestation is not None:
+                raise RefusedError(f"card {card} is in use: it is not certified again")
+            role, expiry = Role(row.role), self.now + self.settings.certificate_days * _DAY
+            certificate = self.keys.sign(Certificate(CERTIFICATION_KEY, card, role, expiry, point))
+            row.certificate = certificate.raw
+            return certificate, self.issue_credit(row, seen=0)
+
+    def issue_credit(self, row: CardRow, seen: int) -> Signed[Credit]:
+        """Sign the next credit information for a card."""
+        row.credit_serial += 1
+        terms = self.settings.terms[Role(row.role)]
+        return self.keys.sign(
+            Credit(
+                ORDERS_KEY,
+                self.card_id(row.serial),
+                row.credit_serial,
+                self.now,
+                terms.expiry(self.now),
+                terms.count,
+                terms.amount,
+                seen,
+            )
+        )
+
+    def registered(self) -> list[tuple[CardId, Role, str]]:
+        """All cards of the registry: ID, role, holder."""
+        with self.session() as session:
+            rows = session.scalars(select(CardRow).order_by(CardRow.serial))
+            return [(self.card_id(row.serial), Role(row.role), row.holder) for row in rows]

@@ -1,0 +1,86 @@
+"""Theft reports and editions of the blacklist [0013]: the report comes in, the list is signed, it goes out."""
+
+from sqlalchemy import func, select
+
+from apdu.errors import RefusedError
+from apdu.identity import CardId
+from apdu.messages import Head, Signed, TerminateOrder, UnlockOrder
+from broadcast.edition import Edition
+from center.center import Center
+from center.keys import ORDERS_KEY
+from center.models import EditionRow, ListedRow, ReportRow
+
+__all__ = ["edition_bytes", "is_listed", "publish", "report_found", "report_stolen", "terminate_order", "unlock_order"]
+
+_HOUR = 3600
+
+
+def is_listed(center: Center, card: CardId) -> bool:
+    """Whether a card is on the list as it stands now (store 28)."""
+    with center.session() as session:
+        return session.get(ListedRow, card.serial) is not None
+
+
+def report_stolen(center: Center, card: CardId, reason: str = "stolen") -> bool:
+    """Take a report in; returns False when the card was listed before. Raises RefusedError."""
+    with center.session() as session:
+        row = center.row(session, card)
+        session.add(ReportRow(serial=card.serial, kind="stolen", reason=reason, date=center.now))
+        if session.get(ListedRow, card.serial) is not None:
+            return False
+        session.add(ListedRow(serial=card.serial, reason=reason, since=center.now))
+        row.unlocked_from = None
+        return True
+
+
+def report_found(center: Center, card: CardId, reason: str = "found") -> int:
+    """Take a card off the list and allow it to be unlocked; returns the edition that no longer has it.
+
+    Raises RefusedError for a card that is not listed.
+    """
+    with center.session() as session:
+        row, listed = center.row(session, card), session.get(ListedRow, card.serial)
+        if listed is None:
+            raise RefusedError(f"card {card} is not listed")
+        session.add(ReportRow(serial=card.serial, kind="found", reason=reason, date=center.now))
+        session.delete(listed)
+        row.unlocked_from = (session.scalar(select(func.max(EditionRow.number))) or 0) + 1
+        return row.unlocked_from
+
+
+def publish(center: Center) -> Edition:
+    """Make the next edition of all listed cards, sign its head, and keep it."""
+    with center.session() as session:
+        number = (session.scalar(select(func.max(EditionRow.number))) or 0) + 1
+        serials = session.scalars(select(ListedRow.serial)).all()
+        next_time = center.now + center.settings.edition_hours * _HOUR
+        head = Head(ORDERS_KEY, center.issuer, number, center.now, next_time, 0, b"")
+        edition = Edition.make(center.keys.orders, head, serials)
+        session.add(EditionRow(number=number, date=center.now, content=edition.encode()))
+    return edition
+
+
+def edition_bytes(center: Center, number: int | None = None) -> bytes:
+    """A published edition, the newest by default; raises RefusedError when there is none."""
+    with center.session() as session:
+        wanted = select(EditionRow).order_by(EditionRow.number.desc())
+        row = session.scalars(wanted if number is None else wanted.where(EditionRow.number == number)).first()
+        if row is None:
+            raise RefusedError("that edition was never published (saifu center publish)")
+        return row.content
+
+
+def unlock_order(center: Center, card: CardId) -> Signed[UnlockOrder]:
+    """The order for a card that was found; editions that still list it are void for it."""
+    with center.session() as session:
+        row = center.row(session, card)
+        if row.unlocked_from is None:
+            raise RefusedError(f"card {card} may not be unlocked (saifu center report-found {card})")
+        return center.keys.sign(UnlockOrder(ORDERS_KEY, card, row.unlocked_from))
+
+
+def terminate_order(center: Center, card: CardId) -> Signed[TerminateOrder]:
+    """The order that ends a card's life."""
+    with center.session() as session:
+        center.row(session, card)
+    return center.keys.sign(TerminateOrder(ORDERS_KEY, card))

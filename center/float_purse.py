@@ -1,0 +1,67 @@
+"""The float: the purse in which all value is created, a card of the center's own."""
+
+import secrets
+from pathlib import Path
+
+from apdu.errors import InputError
+from apdu.identity import CardId, Role
+from apdu.objects import Parameters
+from center.center import Center
+from host.connection import CardSlot
+from host.issuer_session import IssuerData, IssuerSession
+from host.model import HISTORY_RANGE, ChipKeys, ModelSlot, create_card
+from host.scp03 import StaticKeys
+from host.session import PurseSession, pin_block
+from host.terminal.line import CenterLine
+from host.terminal.renewal import renew
+
+__all__ = ["create_float", "open_float"]
+
+_MOST = 0xFFFFFFFF
+_HISTORY, _UNSETTLED = HISTORY_RANGE[-1], 8
+
+
+def _image(center: Center) -> Path:
+    return center.folder / "float.card"
+
+
+def create_float(center: Center, amount: int) -> CardId:
+    """Personalize the float with ``amount`` minor units: all the money there will be.
+
+    Its chip keys, PIN and resetting code are random and forgotten: nobody needs them again.
+    Raises InputError when the center has issued cards before.
+    """
+    if center.registered():
+        raise InputError("the float is the center's first card, and there are cards already")
+    keys = StaticKeys(secrets.token_bytes(16), secrets.token_bytes(16), secrets.token_bytes(16))
+    chip = ChipKeys(secrets.token_bytes(10), 1, keys.enc, keys.mac, keys.dek)
+    card = center.allot(Role.FLOAT, "float")
+    create_card(_image(center), chip, _HISTORY, _UNSETTLED)
+    parameters = Parameters(card, Role.FLOAT, center.settings.unit.number, _MOST, _MOST, _MOST, 3, 3, amount)
+    codes = [pin_block(f"{secrets.randbelow(10**8):08d}") for _ in range(2)]
+    data = IssuerData(parameters, center.public_keys, codes[0], codes[1])
+    slot = ModelSlot("float", path=_image(center))
+    try:
+        session = IssuerSession(slot.connect(), lambda _: keys)
+        session.personalize(data, lambda point: center.certify(card, point))
+    finally:
+        slot.close()
+    with center.session() as database:
+        center.row(database, card).balance = amount
+    return card
+
+
+def open_float(center: Center, line: CenterLine) -> CardSlot:
+    """The slot with the float; its history is taken over first when it is half full.
+
+    Raises StoreError while another process uses it.
+    """
+    slot = ModelSlot("float", path=_image(center))
+    try:
+        float_purse = PurseSession(slot.connect())
+        counters = float_purse.get_counters()
+        if counters.record - counters.seen > _HISTORY // 2:
+            renew(float_purse, line)
+    finally:
+        slot.close()
+    return slot

@@ -1,0 +1,80 @@
+"""The center's tables (store 28 and the registry), as SQLAlchemy models."""
+
+from sqlalchemy import LargeBinary, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+__all__ = ["CardRow", "EditionRow", "ListedRow", "RecordRow", "ReportRow", "SettingRow", "Tables"]
+
+
+class Tables(DeclarativeBase):
+    """Base of all tables; dates are Unix seconds, amounts minor units."""
+
+
+class SettingRow(Tables):
+    """A setting of the center: issuer, currency and the like, as text."""
+
+    __tablename__ = "settings"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str]
+
+
+class CardRow(Tables):
+    """One card of the registry, and what the center last knew of it."""
+
+    __tablename__ = "cards"
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    role: Mapped[int]
+    holder: Mapped[str]
+    allotted: Mapped[int]
+    certificate: Mapped[bytes | None] = mapped_column(LargeBinary)
+    credit_serial: Mapped[int] = mapped_column(default=0)
+    seen: Mapped[int] = mapped_column(default=0)
+    chain: Mapped[bytes] = mapped_column(LargeBinary(32))
+    balance: Mapped[int] = mapped_column(default=0)
+    attestation: Mapped[bytes | None] = mapped_column(LargeBinary)
+    challenge: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    unlocked_from: Mapped[int | None]
+
+
+class ReportRow(Tables):
+    """A report, stolen or found, as it came in [0013]; never changed."""
+
+    __tablename__ = "reports"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    serial: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str]
+    date: Mapped[int]
+
+
+class ListedRow(Tables):
+    """A card that the next edition lists (blacklist store 28)."""
+
+    __tablename__ = "listed"
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason: Mapped[str]
+    since: Mapped[int]
+
+
+class EditionRow(Tables):
+    """A published edition, whole."""
+
+    __tablename__ = "editions"
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    date: Mapped[int]
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class RecordRow(Tables):
+    """A history record that a card has uploaded."""
+
+    __tablename__ = "records"
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[int]
+    other: Mapped[int]
+    counter: Mapped[int] = mapped_column(index=True)
+    request: Mapped[int]
+    amount: Mapped[int]
+    balance: Mapped[int]
+    date: Mapped[int]

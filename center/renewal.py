@@ -1,0 +1,139 @@
+"""Renewal of credit information, fig. 7, with the reconciliation that it brings: only for cards not listed."""
+
+import secrets
+from hashlib import sha256
+from hmac import compare_digest
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from apdu.errors import AuthenticityError, RefusedError
+from apdu.identity import CardId, LifeCycle
+from apdu.messages import Attestation, Certificate, Outcome, Resolution, Signed
+from apdu.objects import HistoryRecord, Kind
+from center.center import Center
+from center.editions import is_listed
+from center.keys import ORDERS_KEY
+from center.models import CardRow, RecordRow
+from host.session import Attested
+from host.terminal.line import Renewal, RenewalChallenge
+
+__all__ = ["begin_renewal", "renew"]
+
+
+def begin_renewal(center: Center, card: CardId) -> RenewalChallenge:
+    """A fresh challenge for a card; raises RefusedError for a listed card [0030]."""
+    if is_listed(center, card):
+        raise RefusedError(f"card {card} is listed: its credit information is not renewed")
+    with center.session() as session:
+        row = center.row(session, card)
+        row.challenge = secrets.token_bytes(16)
+        return RenewalChallenge(row.challenge, row.seen)
+
+
+def renew(center: Center, attested: Attested, records: list[HistoryRecord]) -> Renewal:
+    """Check the attested state and the history behind it, take both over, and sign new credit.
+
+    Raises RefusedError with the reason; the challenge is used up either way.
+    """
+    card = attested.attestation.body.card
+    if is_listed(center, card):
+        raise RefusedError(f"card {card} is listed: its credit information is not renewed")
+    state = _authentic(center, card, attested)
+    with center.session() as session:
+        row = center.row(session, card)
+        _reconcile(row, state, records)
+        session.add_all(_record_row(card, record) for record in records)
+        session.flush()
+        row.seen, row.chain, row.balance = state.record, state.chain, state.balance
+        row.attestation = attested.attestation.raw
+        row.credit_serial = max(row.credit_serial, state.credit)
+        credit = center.issue_credit(row, seen=state.record)
+        resolutions = [_resolve(center, session, row, counter) for counter in state.unsettled_counters]
+    return Renewal(credit, tuple(resolution for resolution in resolutions if resolution))
+
+
+def _authentic(center: Center, card: CardId, attested: Attested) -> Attestation:
+    """The attestation, if it is this card's answer to the challenge that was given out."""
+    with center.session() as session:
+        row = center.row(session, card)
+        challenge, row.challenge = row.challenge, None
+        if row.certificate is None or row.certificate != attested.certificate.raw:
+            raise RefusedError(f"card {card} shows a certificate that it was not given")
+        point = Signed.decode(Certificate, row.certificate).body.point
+    try:
+        state = attested.attestation.verify(point)
+    except AuthenticityError:
+        raise RefusedError(f"card {card}: the attestation is not signed by it") from None
+    if challenge is None or not compare_digest(challenge, state.challenge):
+        raise RefusedError(f"card {card}: the attestation does not answer the challenge")
+    if state.state is not LifeCycle.ACTIVE:
+        raise RefusedError(f"card {card} is {state.state.text}: its credit information is not renewed")
+    return state
+
+
+def _reconcile(row: CardRow, state: Attestation, records: list[HistoryRecord]) -> None:
+    """The records must go on from what the center has, and lead to the attested chain and balance."""
+    chain, balance = row.chain, row.balance
+    for number, record in enumerate(records, row.seen + 1):
+        if record.number != number:
+            raise RefusedError(f"card {state.card}: record {number} is missing")
+        chain = sha256(chain + record.encode()).digest()
+        balance += -record.amount if record.kind is Kind.PAID else record.amount
+        if balance != record.balance:
+            raise RefusedError(f"card {state.card}: the balance in record {number} is not what it must be")
+    if (chain, balance, row.seen + len(records)) != (state.chain, state.balance, state.record):
+        raise RefusedError(f"card {state.card}: its history does not go on from what the center has: a clone?")
+
+
+def _record_row(card: CardId, record: HistoryRecord) -> RecordRow:
+    return RecordRow(
+        serial=card.serial,
+        number=record.number,
+        kind=record.kind,
+        other=record.other.serial,
+        counter=record.counter,
+        request=record.request,
+        amount=record.amount,
+        balance=record.balance,
+        date=record.date,
+    )
+
+
+def _find(session: Session, serial: int, kind: Kind, other: int, counter: int) -> RecordRow | None:
+    wanted = select(RecordRow).where(
+        RecordRow.serial == serial,
+        RecordRow.kind == kind,
+        RecordRow.other == other,
+        RecordRow.counter == counter,
+    )
+    return session.scalars(wanted).first()
+
+
+def _resolve(center: Center, session: Session, row: CardRow, counter: int) -> Signed[Resolution] | None:
+    """Settle an unsettled transfer in the payee's place, if the payee's own word decides it.
+
+    The payee has received the value, or its attested state shows that the request is closed and that
+    its whole history up to then does not have the value: then it never can receive it.
+    """
+    paid = session.scalars(
+        select(RecordRow).where(
+            RecordRow.serial == row.serial, RecordRow.kind == Kind.PAID, RecordRow.counter == counter
+        )
+    ).first()
+    payee = session.get(CardRow, paid.other) if paid else None
+    if paid is None or payee is None:
+        return None
+    if _find(session, payee.serial, Kind.RECEIVED, row.serial, counter):
+        outcome = Outcome.RECEIVED
+    elif payee.attestation is not None and _closed(payee.attestation, paid.request):
+        outcome = Outcome.NEVER_RECEIVED
+    else:
+        return None
+    return center.keys.sign(Resolution(ORDERS_KEY, center.card_id(row.serial), counter, outcome))
+
+
+def _closed(attestation: bytes, request: int) -> bool:
+    """Whether a payee's attested state shows that a request can no longer be answered."""
+    state = Signed.decode(Attestation, attestation).body
+    return request < state.request or (request == state.request and not state.open)

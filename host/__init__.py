@@ -1,0 +1,1 @@
+"""The host: connections to cards, virtual readers, sessions, and the patent's terminals."""

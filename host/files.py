@@ -1,0 +1,43 @@
+"""Writing files so that nothing is ever half-written."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from apdu.errors import StoreError
+
+__all__ = ["write_whole"]
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write or replace a file: after a crash there is the old content or the new one.
+
+    Raises StoreError when it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(mode)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last a loss of power; Windows has no such call for folders."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

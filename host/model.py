@@ -1,0 +1,111 @@
+"""The one place where the host meets the card model: cards in this process, from memory or a file."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError
+from applet_model.backing import FileBacking, MemoryBacking
+from applet_model.card import Protocol, SmartCard
+from applet_model.memory import PowerCutError
+from applet_model.memory_map import HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, blank_image
+from host.connection import Ejection
+
+__all__ = [
+    "HISTORY_RANGE",
+    "UNSETTLED_RANGE",
+    "CardFile",
+    "ChipKeys",
+    "ModelSlot",
+    "SmartCard",
+    "create_card",
+    "memory_card",
+]
+
+
+class CardFile(SmartCard):
+    """A card whose memory is a file: an image that one process holds at a time."""
+
+    def __init__(self, path: Path, protocol: Protocol = Protocol.T1) -> None:
+        """Raises StoreError when the image is missing, in use or damaged."""
+        self._file = FileBacking(path)
+        try:
+            super().__init__(self._file, protocol=protocol)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        """Power off and give the file back."""
+        self.power_off()
+        self._file.close()
+
+
+def create_card(path: Path, keys: ChipKeys, history: int, unsettled: int) -> None:
+    """Make the image file of a blank card; raises StoreError when there is a file of that name."""
+    FileBacking.create(path, blank_image(keys, history, unsettled))
+
+
+def memory_card(
+    keys: ChipKeys, history: int = 64, unsettled: int = 4, random: Callable[[int], bytes] = os.urandom
+) -> SmartCard:
+    """Make a blank card that lives in this process."""
+    return SmartCard(MemoryBacking(blank_image(keys, history, unsettled)), random)
+
+
+class ModelSlot:
+    """A slot in this process: a CardSlot and, while the card is powered, its CardConnection."""
+
+    def __init__(self, name: str, card: SmartCard | None = None, path: Path | None = None) -> None:
+        """Hold a card, or the path of an image that is opened while the slot is in use."""
+        self._name, self._card, self._path = name, card, path
+
+    @property
+    def name(self) -> str:
+        """The slot's name for people."""
+        return self._name
+
+    def insert(self, card: SmartCard) -> None:
+        """Put a card in."""
+        self._card = card
+
+    def connect(self) -> "ModelSlot":
+        """Power the card on or reset it; raises NoCardError, StoreError."""
+        if self._card is None and self._path is not None:
+            self._card = CardFile(self._path)
+        if self._card is None:
+            raise NoCardError(f"{self._name}: there is no card in it")
+        try:
+            self._card.power_on()
+        except PowerCutError as error:
+            raise CardRemovedError(f"{self._name}: {error}") from None
+        return self
+
+    def transmit(self, command: bytes) -> bytes:
+        """Send a command; a cut in it leaves the outcome unknown, as with a card that is pulled out."""
+        if self._card is None or not self._card.powered:
+            raise CardRemovedError(f"{self._name}: the card is out, or lost its power")
+        try:
+            return self._card.transmit(command)
+        except PowerCutError as error:
+            raise OutcomeUnknownError(f"{self._name}: {error}; {OutcomeUnknownError.recovery}") from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Nobody else can reach the card: nothing to lock."""
+        yield
+
+    def eject(self) -> Ejection:
+        """Put the card out of the slot."""
+        self.close()
+        self._card = None
+        return Ejection.EJECTED
+
+    def close(self) -> None:
+        """Power the card off; an image file is given back."""
+        if isinstance(self._card, CardFile):
+            self._card.close()
+            self._card = None
+        elif self._card is not None:
+            self._card.power_off()

@@ -1,0 +1,130 @@
+"""``saifu reader``: list the PC/SC readers; run a virtual one, and put card images into it."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from apdu.errors import InputError, PcscUnavailableError
+from host.pcsc import Reader, list_readers
+
+__all__ = ["app"]
+
+_HELP = "List the PC/SC readers; run a virtual one and put card images into it."
+
+app = typer.Typer(help=_HELP, no_args_is_help=True)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Slot = Annotated[int, typer.Argument(help="1 or 2.")]
+
+
+@app.command("list")
+def list_command(json_output: _Json = False) -> None:
+    """List the PC/SC readers: number, name, card."""
+    readers = list_readers()
+    if json_output:
+        typer.echo(json.dumps({"readers": [_as_json(reader) for reader in readers]}))
+        return
+    for reader in readers:
+        typer.echo(f"{reader.number}  {reader.name}  {_card(reader)}")
+    if not readers:
+        typer.echo("There is no reader. Plug one in, or start `saifu reader run`.", err=True)
+
+
+def _as_json(reader: Reader) -> dict[str, Any]:
+    atr = None if reader.atr is None else reader.atr.hex().upper()
+    return {"number": reader.number, "name": reader.name, "card_present": reader.card_present, "atr": atr}
+
+
+def _card(reader: Reader) -> str:
+    return "no card" if reader.atr is None else f"card, ATR {reader.atr.hex(' ').upper() or 'not readable'}"
+
+
+@app.command()
+def run(
+    images: Annotated[list[Path] | None, typer.Argument(help="Card images for slots 1 and 2.")] = None,
+    json_output: _Json = False,
+) -> None:
+    """Run a virtual reader with two slots until Ctrl-C, and put card images into it.
+
+    It is a pcscd of its own: yours is not touched. Other shells reach it with the line that is printed.
+    """
+    _need_linux()
+    from host.virtual.control import ControlServer
+    from host.virtual.reader import VirtualReader
+
+    cards = images or []
+    if len(cards) > 2:
+        raise InputError(f"{len(cards)} images were given, and the virtual reader has two slots")
+    with _until_told_to_end(), VirtualReader() as reader, ControlServer(reader) as control:
+        for slot, image in enumerate(cards, 1):
+            reader.insert(slot, image.absolute())
+        _announce(str(reader.pcscd.socket_path), control.do(b'{"do": "list"}'), json_output)
+        control.serve()
+
+
+def _need_linux() -> None:
+    if sys.platform != "linux":
+        raise PcscUnavailableError(
+            "the virtual reader needs pcscd, which is for Linux; without it: --reader model:FILE"
+        )
+
+
+@contextmanager
+def _until_told_to_end() -> Iterator[None]:
+    """Both ways of ending a program, Ctrl-C and SIGTERM, end it in order."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("The reader is closed; the cards are out.", err=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _announce(socket_path: str, slots: list[dict[str, Any]], json_output: bool) -> None:
+    if json_output:
+        typer.echo(json.dumps({"socket": socket_path, "pid": os.getpid(), "slots": slots}))
+    else:
+        typer.echo("The virtual reader runs; Ctrl-C ends it. In each shell that is to use it, type first:\n")
+        typer.echo(f"  export PCSCLITE_CSOCK_NAME={socket_path}\n")
+        _show(slots)
+    sys.stdout.flush()
+
+
+@app.command()
+def insert(
+    slot: _Slot,
+    image: Annotated[Path, typer.Argument(help="Card image.")],
+    json_output: _Json = False,
+) -> None:
+    """Put a card image into a slot of the running virtual reader."""
+    _order({"do": "insert", "slot": slot, "image": str(image.absolute())}, json_output)
+
+
+@app.command()
+def eject(slot: _Slot, json_output: _Json = False) -> None:
+    """Take the card out of a slot of the running virtual reader."""
+    _order({"do": "eject", "slot": slot}, json_output)
+
+
+def _order(order: dict[str, Any], json_output: bool) -> None:
+    _need_linux()
+    from host.virtual.control import ask
+
+    slots = ask(order)
+    if json_output:
+        typer.echo(json.dumps({"slots": slots}))
+    else:
+        _show(slots)
+
+
+def _show(slots: list[dict[str, Any]]) -> None:
+    for each in slots:
+        typer.echo(f"slot {each['slot']}  {each['reader']}  {each['image'] or 'empty'}")

@@ -1,0 +1,66 @@
+"""The ATM, on the line to the center: load, deposit, credit renewal [0032], PIN unblocking, unlocking."""
+
+from apdu.errors import RefusedError
+from apdu.identity import LifeCycle
+from apdu.messages import Credit
+from host.connection import CardSlot
+from host.session import PurseSession
+from host.terminal.line import CenterLine
+from host.terminal.renewal import renew
+from host.terminal.steps import Step
+from host.terminal.terminal import Terminal
+from host.terminal.transfer import Transfer, resume, transfer
+
+__all__ = ["Atm"]
+
+
+class Atm(Terminal):
+    """A terminal with a line; the float at its other end is a purse like every other."""
+
+    def load(self, slot: CardSlot, amount: int, line: CenterLine) -> Transfer:
+        """Put ``amount`` minor units on a card, out of the float; the credit is renewed on the way."""
+        float_slot = line.float_slot()
+        with self.cards((slot, float_slot), Step.S110) as (card, purse):
+            self._access(card, purse, line)
+            self.display.show(f"load {self.money(amount)} on card {card.card}")
+            return transfer(purse, card, amount, self.now, lambda: self.panel.pin("the float"))
+
+    def deposit(self, slot: CardSlot, amount: int, line: CenterLine) -> Transfer:
+        """Take ``amount`` minor units off a card, back into the float."""
+        float_slot = line.float_slot()
+        with self.cards((slot, float_slot), Step.S110) as (card, purse):
+            self._access(card, purse, line)
+            self.display.show(f"deposit {self.money(amount)} from card {card.card}")
+            return transfer(card, purse, amount, self.now, lambda: self.panel.pin(f"deposit from {card.card}"))
+
+    def _access(self, card: PurseSession, purse: PurseSession, line: CenterLine) -> None:
+        """Check, finish what was cut, and renew: "automatically, at access" [0032]."""
+        self.check_blacklist(card, Step.S206)
+        for torn in resume(purse, card, self.now) + resume(card, purse, self.now):
+            self.display.show(f"a transfer of {self.money(torn.amount)} that was cut is ended")
+        renew(card, line)
+        self.carry_head(card)
+
+    def renew(self, slot: CardSlot, line: CenterLine) -> Credit:
+        """Fig. 7: renew the credit information, by the owner's wish."""
+        with self.cards((slot,), Step.S110) as (card,):
+            self.check_blacklist(card, Step.S206)
+            credit = renew(card, line)
+            self.display.show(f"card {card.card}: new credit information, number {credit.serial}")
+            self.carry_head(card)
+        return credit
+
+    def unblock_pin(self, slot: CardSlot, resetting_code: bytes, new_pin: bytes) -> None:
+        """Give a blocked PIN its tries back; both codes are blocks of 8 bytes."""
+        with self.cards((slot,), Step.S110) as (card,):
+            self.check_blacklist(card, Step.S206)
+            card.reset_retry_counter(resetting_code, new_pin)
+            self.display.show(f"card {card.card}: the PIN is replaced")
+
+    def unlock(self, slot: CardSlot, line: CenterLine) -> None:
+        """Bring a card that the center has unlocked its order."""
+        with self.cards((slot,), Step.S110) as (card,):
+            if card.selected.status.state is not LifeCycle.LOCKED_OUT:
+                raise RefusedError(f"card {card.card} is {card.selected.status.state.text}, not locked out")
+            card.unlock(line.unlock_order(card.card))
+            self.display.show(f"card {card.card} is unlocked")

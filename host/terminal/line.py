@@ -1,0 +1,48 @@
+"""The line to the center (31): what an ATM or an online POS asks of it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from apdu.identity import CardId
+from apdu.messages import Credit, Resolution, Signed, UnlockOrder
+from apdu.objects import HistoryRecord
+from host.connection import CardSlot
+from host.session import Attested
+
+__all__ = ["CenterLine", "Renewal", "RenewalChallenge"]
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalChallenge:
+    """How a renewal begins: a fresh challenge (16 bytes), and the newest record the center has seen."""
+
+    challenge: bytes
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What the center gives a card that is in order."""
+
+    credit: Signed[Credit]
+    resolutions: tuple[Signed[Resolution], ...]
+
+
+class CenterLine(Protocol):
+    """The center, as a terminal sees it; every method raises RefusedError with the center's reason."""
+
+    def begin_renewal(self, card: CardId) -> RenewalChallenge:
+        """Ask for a challenge; a listed card gets none [0030]."""
+        ...
+
+    def renew(self, attested: Attested, records: list[HistoryRecord]) -> Renewal:
+        """Hand in the attested state and the records that the center has not seen, oldest first."""
+        ...
+
+    def unlock_order(self, card: CardId) -> Signed[UnlockOrder]:
+        """The order for a card that the center has unlocked."""
+        ...
+
+    def float_slot(self) -> CardSlot:
+        """The slot with the center's float, for load and deposit."""
+        ...

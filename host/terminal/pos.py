@@ -1,0 +1,93 @@
+"""The POS (30): one slot for customers, the merchant's card in its own, fig. 5 with S301 to S313."""
+
+from apdu.errors import RefusedError
+from apdu.status import StatusError, StatusWord
+from host.connection import CardSlot
+from host.session import PurseSession
+from host.terminal.line import CenterLine
+from host.terminal.renewal import renew
+from host.terminal.sales import SalesStore
+from host.terminal.steps import Step
+from host.terminal.terminal import Terminal
+from host.terminal.transfer import Transfer, resume, transfer
+
+__all__ = ["InsufficientMoneyError", "PointOfSale"]
+
+_RENEWABLE = (StatusWord.CREDIT_EXPIRED, StatusWord.CREDIT_LIMIT)
+
+
+class InsufficientMoneyError(RefusedError):
+    """S311: the card holds less than the amount."""
+
+
+class PointOfSale(Terminal):
+    """A POS. Its customers' cards see three commands: SELECT, PAY and SETTLE."""
+
+    def sell(
+        self,
+        customer: CardSlot,
+        merchant: CardSlot,
+        amount: int,
+        sales: SalesStore,
+        line: CenterLine | None = None,
+    ) -> Transfer:
+        """Fig. 5: take ``amount`` minor units; ``line`` renews credit at an online POS [0030].
+
+        Raises InsufficientMoneyError, ListedCardError and what ``transfer`` raises.
+        """
+        money = self.money(amount)
+        with self.cards((customer, merchant), Step.S313) as (payer, till):
+            self.display.step(Step.S301, customer.name)
+            self.display.step(Step.S302, str(money))
+            self.display.step(Step.S303)
+            self._check(payer, till)
+            self._enough(payer, amount)
+            self.display.step(Step.S310, str(money))
+            done = self._transfer(payer, till, amount, line)
+            sales.update(till)
+            self.display.step(Step.S312, f"{self.money(sales.amount(till.card))} in all")
+            if done.settled:
+                self.carry_head(payer)
+        return done
+
+    def _check(self, payer: PurseSession, till: PurseSession) -> None:
+        """S304 to S308, then whatever was cut between these two cards before."""
+        self.display.step(Step.S304, payer.card.text)
+        self.display.step(Step.S305, f"edition {self.store.number}")
+        self.display.step(Step.S306)
+        self.check_blacklist(payer, Step.S308)
+        self.check_blacklist(till, Step.S308)
+        self.check_credit(payer)
+        for torn in resume(payer, till, self.now):
+            what = "finished" if torn.credited else "refused and paid back"
+            self.display.show(f"a payment of {self.money(torn.amount)} that was cut is {what}")
+
+    def _enough(self, payer: PurseSession, amount: int) -> None:
+        """S307, S309, S311."""
+        balance = payer.selected.status.balance
+        self.display.step(Step.S307, str(self.money(balance)))
+        self.display.step(Step.S309)
+        if balance < amount:
+            self.display.step(Step.S311, f"{self.money(balance)} on the card, {self.money(amount)} to pay")
+            raise InsufficientMoneyError(f"card {payer.card} holds {self.money(balance)}, too little")
+
+    def _transfer(self, payer: PurseSession, till: PurseSession, amount: int, line: CenterLine | None) -> Transfer:
+        """S310; where there is a line, credit that is out of date or used up is renewed on the way."""
+        money = self.money(amount)
+
+        def ask_pin() -> bytes:
+            return self.panel.pin(f"{money} from {payer.card}")
+
+        try:
+            return transfer(payer, till, amount, self.now, ask_pin)
+        except StatusError as error:
+            if line is None or error.sw not in _RENEWABLE or error.command != "PAY":
+                raise
+        self.display.show(f"the credit of card {payer.card} is being renewed")
+        renew(payer, line)
+        return transfer(payer, till, amount, self.now, ask_pin)
+
+    def open_till(self, merchant: CardSlot, sales: SalesStore) -> int:
+        """At start: take over sales that the merchant's card has and the stores have not; returns how many."""
+        with self.cards((merchant,), Step.S313) as (till,):
+            return sales.update(till)

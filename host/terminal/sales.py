@@ -1,0 +1,104 @@
+"""Sales amount store (32) and sales history store (33) of a POS.
+
+They follow the history of the merchant's card, which is the truth: a POS that died between receiving
+money and writing it down catches up from the card, and counts no sale twice.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import LargeBinary, create_engine, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from apdu.identity import CardId
+from apdu.objects import HistoryRecord, Kind
+from host.session import PurseSession
+
+__all__ = ["Sale", "SalesStore"]
+
+
+class _Tables(DeclarativeBase):
+    pass
+
+
+class _SaleRow(_Tables):
+    __tablename__ = "sales"
+    merchant: Mapped[bytes] = mapped_column(LargeBinary(6), primary_key=True)
+    record: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    customer: Mapped[bytes] = mapped_column(LargeBinary(6))
+    counter: Mapped[int]
+    amount: Mapped[int]
+    date: Mapped[int]
+
+
+class _MarkRow(_Tables):
+    """Up to which record of a merchant's card the sales are taken over."""
+
+    __tablename__ = "marks"
+    merchant: Mapped[bytes] = mapped_column(LargeBinary(6), primary_key=True)
+    record: Mapped[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """One sale: record of the merchant's card, customer, amount in minor units, date (the card's)."""
+
+    record: int
+    customer: CardId
+    amount: int
+    date: int
+
+
+class SalesStore:
+    """Stores 32 and 33 in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(f"sqlite:///{path}")
+        _Tables.metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    def update(self, merchant: PurseSession) -> int:
+        """S312: take over all records of the merchant's card since the last time; returns how many sales."""
+        newest = merchant.get_counters().record
+        with Session(self._engine) as session, session.begin():
+            mark = session.get(_MarkRow, bytes(merchant.card)) or _MarkRow(merchant=bytes(merchant.card), record=0)
+            missing = min(newest - mark.record, merchant.get_capacities().history)
+            records = [merchant.read_record(age) for age in range(missing)]
+            sales = [_row(merchant.card, record) for record in records if record.kind is Kind.RECEIVED]
+            session.add_all(sales)
+            mark.record = newest
+            session.add(mark)
+        return len(sales)
+
+    def amount(self, merchant: CardId) -> int:
+        """Sales amount store (32): the sum of all sales, in minor units."""
+        with Session(self._engine) as session:
+            total = select(func.coalesce(func.sum(_SaleRow.amount), 0)).where(_SaleRow.merchant == bytes(merchant))
+            return session.scalars(total).one()
+
+    def history(self, merchant: CardId) -> list[Sale]:
+        """Sales history store (33), newest first."""
+        rows = select(_SaleRow).where(_SaleRow.merchant == bytes(merchant)).order_by(_SaleRow.record.desc())
+        with Session(self._engine) as session:
+            return [Sale(row.record, CardId(row.customer), row.amount, row.date) for row in session.scalars(rows)]
+
+    def merchants(self) -> list[CardId]:
+        """Merchants' cards that have sold something here."""
+        with Session(self._engine) as session:
+            return [CardId(raw) for raw in session.scalars(select(_MarkRow.merchant))]
+
+
+def _row(merchant: CardId, record: HistoryRecord) -> _SaleRow:
+    return _SaleRow(
+        merchant=bytes(merchant),
+        record=record.number,
+        customer=bytes(record.other),
+        counter=record.counter,
+        amount=record.amount,
+        date=record.date,
+    )

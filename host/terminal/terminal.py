@@ -1,0 +1,124 @@
+"""What all terminals do: take cards in, check them against the blacklist, lock listed ones out, eject."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from apdu.errors import AuthenticityError, MisbehaviourError, ReaderError, RefusedError
+from apdu.identity import LifeCycle
+from apdu.money import Money
+from apdu.status import StatusError
+from host.connection import CardSlot, Ejection
+from host.session import PurseSession
+from host.terminal.blacklist_store import BlacklistStore
+from host.terminal.credit_check import CreditCheckUnit
+from host.terminal.panel import Display, Input
+from host.terminal.steps import Step
+
+__all__ = ["ListedCardError", "Terminal"]
+
+
+class ListedCardError(RefusedError):
+    """A listed card was met; the text says whether it could be locked out."""
+
+
+class Terminal:
+    """Arithmetic unit (18) and card control (19) of a terminal, with its store, display and input."""
+
+    def __init__(
+        self,
+        store: BlacklistStore,
+        display: Display,
+        panel: Input,
+        clock: Callable[[], float] = time.time,
+        check_unit: CreditCheckUnit | None = None,
+    ) -> None:
+        """``clock`` tells Unix seconds; ``check_unit`` is the patent's variant [0034]."""
+        self.store, self.display, self.panel = store, display, panel
+        self._clock = clock
+        self._check_unit = check_unit
+
+    @property
+    def now(self) -> int:
+        """The terminal's date, in Unix seconds."""
+        return int(self._clock())
+
+    def money(self, amount: int) -> Money:
+        """An amount in the issuer's currency, for the display."""
+        return Money(amount, self.store.trust.unit)
+
+    @contextmanager
+    def cards(self, slots: Sequence[CardSlot], out: Step) -> Iterator[list[PurseSession]]:
+        """Power and lock the cards of some slots, always in the order of their names; eject them after it."""
+        if len({slot.name for slot in slots}) != len(slots):
+            raise RefusedError("two slots are needed, with a card in each")
+        try:
+            with ExitStack() as stack:
+                connections = {}
+                for slot in sorted(slots, key=lambda slot: slot.name):
+                    connections[slot.name] = slot.connect()
+                    stack.enter_context(slot.transaction())
+                yield [PurseSession(connections[slot.name]) for slot in slots]
+        finally:
+            for slot in slots:
+                self._eject(slot, out)
+
+    def _eject(self, slot: CardSlot, out: Step) -> None:
+        """Put a card out; a reader that is gone must not hide what went wrong before."""
+        try:
+            ejection = slot.eject()
+        except ReaderError as error:
+            self.display.show(f"{slot.name}: {error}")
+            return
+        self.display.step(out, slot.name)
+        if ejection is Ejection.REMOVE_BY_HAND:
+            self.display.show(f"{slot.name}: {ejection.value}")
+
+    def check_blacklist(self, session: PurseSession, lock: Step) -> None:
+        """Do no business with a listed card: lock it out (S108, S206, S308), raise ListedCardError.
+
+        Also raises RefusedError for a card that is locked out already or not active.
+        """
+        self._learn(session)
+        if warning := self.store.staleness(self.now):
+            self.display.show(f"warning: {warning}")
+        if session.card in self.store:
+            self.display.step(lock, session.card.text)
+            raise ListedCardError(self._lock_out(session))
+        state = session.selected.status.state
+        if state is not LifeCycle.ACTIVE:
+            raise RefusedError(f"card {session.card} is {state.text}: no business with it")
+
+    def _lock_out(self, session: PurseSession) -> str:
+        """Lock a listed card out and see that it is so; returns what happened."""
+        card = session.card
+        head, proof = self.store.prove(card)
+        try:
+            session.lock_out(head, proof)
+        except StatusError as error:
+            return f"card {card} is listed; it could not be locked out ({error}): no business with it"
+        if session.select().status.state is not LifeCycle.LOCKED_OUT:
+            raise MisbehaviourError(f"card {card} is listed, and pretends to be locked out: keep it")
+        return f"card {card} is listed: it is locked out"
+
+    def _learn(self, session: PurseSession) -> None:
+        """A card that has seen a newer edition makes a stale terminal know; a forged head is ignored."""
+        if session.selected.status.edition <= self.store.newest_known:
+            return
+        try:
+            head = session.get_head()
+            if head is not None:
+                self.store.note_head(head)
+        except AuthenticityError as error:
+            self.display.show(f"card {session.card} carries a forged head: {error}")
+
+    def check_credit(self, session: PurseSession) -> None:
+        """The variant [0034]: judge the credit in the terminal too, where the center has ordered it."""
+        if self._check_unit is not None:
+            self._check_unit.check(session, self.now)
+
+    def carry_head(self, session: PurseSession) -> None:
+        """Give a card the newest head, off the critical path; the card's date moves with it."""
+        edition = self.store.edition
+        if edition is not None and session.selected.status.edition < edition.head.body.edition:
+            session.put_date(edition.head)

@@ -1,0 +1,91 @@
+"""One transfer between two purses, and the resumption of one that was cut: REQUEST, PAY, RECEIVE, SETTLE."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apdu.errors import MisbehaviourError, ReaderError, RefusedError
+from apdu.messages import Refusal, Value
+from apdu.status import StatusError, StatusWord, tries_left
+from host.session import Answer, Paid, PurseSession, Requested
+
+__all__ = ["Transfer", "resume", "transfer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer that is over for the payee; unsettled until the payer's card has the receipt."""
+
+    amount: int
+    counter: int
+    credited: bool
+    settled: bool
+
+
+def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pin: Callable[[], bytes]) -> Transfer:
+    """Move ``amount`` minor units; ``pin`` is asked only when the payer's card wants it.
+
+    Raises RefusedError when the payee refuses (the money is back on the payer's purse), StatusError when
+    a card declines, OutcomeUnknownError when a card is lost on the way: then ``resume`` ends it.
+    """
+    requested = payee.request(amount, payer.card, now)
+    paid = _pay(payer, requested, now, pin)
+    _check_paid(paid, payer, payee, requested)
+    done = _deliver(payer, payee, paid, now)
+    if not done.credited:
+        raise RefusedError(f"card {payee.card} refused the money; it is back on card {payer.card}")
+    return done
+
+
+def _pay(payer: PurseSession, requested: Requested, now: int, pin: Callable[[], bytes]) -> Paid:
+    try:
+        return payer.pay(requested, now)
+    except StatusError as error:
+        if error.sw != StatusWord.SECURITY_STATUS:
+            raise
+    _verify(payer, pin)
+    return payer.pay(requested, now)
+
+
+def _verify(payer: PurseSession, pin: Callable[[], bytes]) -> None:
+    """Ask for the PIN until it is right or no tries are left."""
+    while True:
+        try:
+            return payer.verify(pin())
+        except StatusError as error:
+            if tries_left(error.sw) is None:
+                raise
+
+
+def _check_paid(paid: Paid, payer: PurseSession, payee: PurseSession, requested: Requested) -> None:
+    """A card must pay as the card that was checked against the blacklist, and what was asked."""
+    asked, value = requested.request, paid.value.body
+    wanted = Value(payer.card, value.counter, payee.card, asked.number, asked.nonce, asked.amount, asked.currency)
+    if value != wanted or paid.certificate.body.subject != payer.card:
+        raise MisbehaviourError(f"card {payer.card} answers PAY with something else than was asked")
+
+
+def _deliver(payer: PurseSession, payee: PurseSession, paid: Paid, now: int) -> Transfer:
+    """RECEIVE and SETTLE; once the payee has answered, a lost payer only leaves SETTLE for later."""
+    answer = payee.receive(paid, now)
+    _check_answer(answer, paid)
+    value = paid.value.body
+    credited = not isinstance(answer.body, Refusal)
+    try:
+        payer.settle(answer)
+    except ReaderError:
+        return Transfer(value.amount, value.counter, credited, settled=False)
+    return Transfer(value.amount, value.counter, credited, settled=True)
+
+
+def _check_answer(answer: Answer, paid: Paid) -> None:
+    value, body = paid.value.body, answer.body
+    if (body.payer, body.counter, body.payee) != (value.payer, value.counter, value.payee):
+        raise MisbehaviourError(f"card {value.payee} answers RECEIVE for another transfer")
+
+
+def resume(payer: PurseSession, payee: PurseSession, now: int) -> list[Transfer]:
+    """End every unsettled transfer from one card to the other, in any terminal, as often as needed."""
+    if not payer.selected.status.unsettled:
+        return []
+    torn = [entry.counter for entry in payer.get_unsettled() if entry.payee == payee.card]
+    return [_deliver(payer, payee, payer.give_again(counter), now) for counter in torn]

@@ -1,0 +1,88 @@
+"""Card processes: one for each card in a slot, so that pulling a card out is ending a process."""
+
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from apdu.errors import InputError, ReaderError
+from host.virtual.card_process import INSERTED
+
+__all__ = ["CARD_PROGRAM", "CardProcess"]
+
+CARD_PROGRAM = (sys.executable, "-m", "host.virtual.card_process")
+"""Command that becomes a card; the port of the slot and the image are added to it."""
+
+_ROOT = Path(__file__).resolve().parents[2]
+_INSERT_SECONDS = 20
+"""Loading an image and the next look of pcscd, 0.4 s, take less, by far."""
+_EJECT_SECONDS = 5
+
+
+def _environment() -> dict[str, str]:
+    """The child finds our modules from whichever folder it is started."""
+    path = filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+
+
+class CardProcess:
+    """A process that is a card in a slot; it ends when told to, and when its parent ends."""
+
+    def __init__(self, image: Path, port: int, program: Sequence[str] = CARD_PROGRAM) -> None:
+        """Start the process; the reader sees the card within 0.5 s, see ``wait_until_inserted``."""
+        self.image = image
+        self._process = subprocess.Popen(
+            [*program, "--port", str(port), str(image)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C is for the reader, which ends its cards itself
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the card is still in the slot."""
+        return self._process.poll() is None
+
+    def wait_until_inserted(self) -> None:
+        """Wait until the reader has powered the card; raises InputError if the image is not a card's."""
+        said = self._first_line()
+        if said != INSERTED:
+            self.kill()
+            raise InputError(f"{self.image} cannot be inserted: {said or 'its process ended, see above'}")
+
+    def _first_line(self) -> str:
+        output = self._process.stdout
+        assert output is not None  # noqa: S101  (a pipe was asked for)
+        if not select.select([output], [], [], _INSERT_SECONDS)[0]:
+            self.kill()
+            raise ReaderError(f"the reader did not take {self.image} in {_INSERT_SECONDS} s: start it anew")
+        return output.readline().decode("utf-8", "replace").strip()
+
+    def take_out(self) -> None:
+        """Pull the card out, whatever it is doing."""
+        assert self._process.stdin is not None  # noqa: S101  (a pipe was asked for)
+        self._process.stdin.close()
+        try:
+            self._process.wait(_EJECT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._close()
+
+    def kill(self) -> None:
+        """End the process as the system does when it must: nothing is finished or written any more."""
+        self._process.kill()
+        self._close()
+
+    def _close(self) -> None:
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()

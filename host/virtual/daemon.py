@@ -1,0 +1,217 @@
+"""A pcscd of one's own, with one virtual reader of two slots. POSIX only; the user's pcscd is never touched.
+
+Privacy of the parts:
+
+- The socket lies in a fresh directory that only its owner can enter. pcscd gets it already listening, as from
+  a service manager (LISTEN_FDS), so that no root is needed and a client that comes early simply waits.
+- pcscd writes and removes /run/pcscd/pcscd.pid if it may, which is the other daemon's. So root, who may, runs
+  it in a mount namespace with a /run/pcscd of its own. The same is done where /run/pcscd does not exist,
+  because pcscd insists on it; a user without root then needs user namespaces.
+- mount -n writes nothing under /run either.
+- No USB reader is taken from the user's daemon: the folder of USB drivers is an empty one, from pcscd 2.0 on
+  (PCSCLITE_HP_DROPDIR), and in the namespace there are no USB devices.
+- vpcd listens on all interfaces and has no option against it, so whoever reaches the two ports, which are
+  chosen at random, can put a card of his own into an empty slot; as into any reader. It cannot reach a card
+  that is in. Letting vpcd connect to the card instead (DEVICENAME with a host) would be loopback only, but
+  version 3.3, the packaged one, then aborts pcscd when a card is taken out.
+"""
+
+import contextlib
+import functools
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from apdu.errors import PcscUnavailableError
+from host.virtual.parts import find_pcscd, find_vpcd
+
+__all__ = ["SOCKET_VARIABLE", "PrivatePcscd"]
+
+SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
+"""Environment variable in which every PC/SC client on Linux finds the daemon's socket."""
+
+_NAME = "saifu virtual reader"
+_RUN = Path("/run/pcscd")
+_START_SECONDS = 10
+_STOP_SECONDS = 2
+_LOOK_SECONDS = 0.002
+_LISTEN, _ESTABLISHED, _CLOSE_WAIT = "0A", "01", "08"
+
+_OWN_RUN = """set -e
+[ -d /run/pcscd ] || { mount -n -t tmpfs tmpfs /run; mkdir /run/pcscd; }
+mount -n -t tmpfs tmpfs /run/pcscd
+[ ! -d /dev/bus/usb ] || mount -n -t tmpfs tmpfs /dev/bus/usb
+"""
+_BECOME_PCSCD = """exec 3<&0 </dev/null
+export LISTEN_FDS=1 LISTEN_PID=$$
+exec "$@"
+"""
+
+
+@functools.cache
+def _directory() -> Path:
+    """One place for as long as this process lives.
+
+    libpcsclite reads the name of the socket once and keeps it, so a second reader in this process must have
+    the first one's; hence also only one at a time.
+    """
+    return Path(tempfile.gettempdir()) / f"saifu-reader-{secrets.token_hex(4)}"
+
+
+def _free_ports() -> tuple[int, int]:
+    """Two ports in a row, as vpcd wants them, below those that the system gives out by itself."""
+    while True:
+        first = 20000 + secrets.randbelow(12000)
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as two:
+            one.bind(("", first))
+            two.bind(("", first + 1))
+            return first, first + 1
+
+
+class PrivatePcscd:
+    """The daemon as a context manager: started on entry, and nothing of it is left on exit.
+
+    Enter it from a thread that lives as long: when that thread ends, however it ends, so does the daemon.
+    """
+
+    readers = (f"{_NAME} 00 00", f"{_NAME} 00 01")
+    """Names of the two slots, as PC/SC clients see them."""
+
+    def __init__(self) -> None:
+        """Choose where things will be; nothing is made yet."""
+        self.directory = _directory()
+        self.socket_path = self.directory / "pcscd.comm"
+        self.ports = _free_ports()
+        self._listener: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Make the directory and start; raises PcscUnavailableError, naming the package that is missing."""
+        for find in (find_pcscd, find_vpcd):
+            find()
+        try:
+            self.directory.mkdir(mode=0o700)
+        except FileExistsError:
+            raise PcscUnavailableError("this process has a virtual reader already: end it first") from None
+        try:
+            self._prepare()
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the daemon and remove the directory."""
+        self.stop()
+        if self._listener is not None:
+            self._listener.close()
+        shutil.rmtree(self.directory)
+
+    def _prepare(self) -> None:
+        configuration = self.directory / "reader.conf.d"
+        configuration.mkdir()
+        (self.directory / "no-usb-drivers").mkdir()
+        port = self.ports[0]
+        (configuration / "saifu").write_text(
+            f'FRIENDLYNAME "{_NAME}"\nDEVICENAME /dev/null:{port}\nCHANNELID {port}\nLIBPATH {find_vpcd()}\n'
+        )
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.socket_path))
+        self._listener.listen(16)
+
+    @property
+    def running(self) -> bool:
+        """Whether the daemon lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process number, 0 when it does not run."""
+        return self._process.pid if self._process is not None and self.running else 0
+
+    def start(self) -> None:
+        """Start the daemon, again if it was stopped, and wait until both slots are there."""
+        environment = os.environ | {"PCSCLITE_HP_DROPDIR": str(self.directory / "no-usb-drivers")}
+        assert self._listener is not None  # noqa: S101  (made before)
+        with (self.directory / "pcscd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                stdin=self._listener.fileno(),
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for us, who end it in order
+            )
+        self._wait_until_ready()
+
+    def _command(self) -> list[str]:
+        """unshare, setpriv and sh each become the next, so that the process number is pcscd's in the end."""
+        root = os.geteuid() == 0
+        own_run = root or not _RUN.is_dir()
+        user = [] if root else ["--user", "--map-root-user"]
+        return [
+            *(["unshare", *user, "--mount"] if own_run else []),
+            *("setpriv", "--pdeathsig", "KILL"),
+            *("sh", "-c", (_OWN_RUN if own_run else "") + _BECOME_PCSCD, "sh"),
+            *(str(find_pcscd()), "--foreground", "--config", str(self.directory / "reader.conf.d")),
+            *_without_polkit(),
+        ]
+
+    def _wait_until_ready(self) -> None:
+        end = time.monotonic() + _START_SECONDS
+        while not set(self.ports) <= _tcp_ports({_LISTEN}):
+            if not self.running or time.monotonic() > end:
+                self.stop()
+                raise PcscUnavailableError(f"the private pcscd did not start: {self._last_words()}")
+            time.sleep(_LOOK_SECONDS)
+
+    def wait_until_empty(self, slot: int) -> None:
+        """Wait until pcscd has seen that slot 1 or 2 is empty, which is at its next look, within 0.4 s.
+
+        A card that comes before goes unseen: vpcd swaps it in, and programs that hold the old one are not told.
+        """
+        end = time.monotonic() + _START_SECONDS
+        while self.ports[slot - 1] in _tcp_ports({_ESTABLISHED, _CLOSE_WAIT}):
+            if time.monotonic() > end:
+                raise PcscUnavailableError("the private pcscd hangs: end it and start `saifu reader run` again")
+            time.sleep(_LOOK_SECONDS)
+
+    def _last_words(self) -> str:
+        said = (self.directory / "pcscd.log").read_text("utf-8", "replace").strip().splitlines()
+        if any("unshare" in line for line in said[-1:]):
+            said.append("there are no user namespaces here; `sudo mkdir -m 755 /run/pcscd` will do")
+        return "; ".join(said[-3:]) or f"it said nothing, and ports {self.ports} are not open"
+
+    def stop(self) -> None:
+        """Stop the daemon as an operator would; cards stay in their slots, and are found after ``start``."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@functools.cache
+def _without_polkit() -> list[str]:
+    """Polkit guards a socket that everybody can reach; ours lies in its owner's directory."""
+    said = subprocess.run([find_pcscd(), "--help"], capture_output=True, text=True, check=False)
+    return ["--disable-polkit"] if "--disable-polkit" in said.stdout else []
+
+
+def _tcp_ports(states: set[str]) -> set[int]:
+    """Local ports of all TCP sockets in some states (proc(5)); the card's end has its port as the remote one."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {int(row[1].split(":")[1], 16) for row in rows if row[3] in states}

@@ -1,0 +1,1 @@
+"""Personalization: key ceremony, profiles, diversified keys, one card or a batch."""

@@ -1,0 +1,85 @@
+"""A batch: every row of an order list becomes a card; what is done stays done, what is not can be resumed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from apdu.errors import RefusedError
+from apdu.identity import CardId, LifeCycle
+from host.connection import CardSlot
+from host.session import PurseSession
+from personalization.diversification import resetting_code
+from personalization.issuer_line import IssuerLine
+from personalization.journal import Journal
+from personalization.keystore import MasterKey
+from personalization.one import Letter, personalize_card, random_pin
+from personalization.orders import Order, OrderList
+from personalization.profile import Profile
+
+__all__ = ["Batch", "Line", "SlotFor"]
+
+SlotFor = Callable[[Order], CardSlot]
+"""Finds the slot with the blank card for a row: makes an image, or asks for the next card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the report; ``earlier`` says that an earlier run had finished the card."""
+
+    order: Order
+    card: CardId
+    earlier: bool
+
+
+class Batch:
+    """A batch that can be run until every row is done."""
+
+    def __init__(
+        self, orders: OrderList, profile: Profile, master: MasterKey, line: IssuerLine, journal: Journal
+    ) -> None:
+        """Everything has been checked before; from here on cards are made."""
+        self._orders, self._profile, self._master = orders, profile, master
+        self._line, self._journal = line, journal
+
+    def run(self, slot_for: SlotFor, deliver: Callable[[Letter], None]) -> Iterator[Line]:
+        """Make card after card; ``deliver`` has the holder's letter before the card is personalized.
+
+        A card that is tried again gets a new letter: of several for one card the last counts.
+
+        Raises what personalize_card raises, at the first card that fails: a wrong master key must not
+        burn the tries of a whole tray.
+        """
+        for order in self._orders.orders:
+            if order.line in self._journal.done:
+                yield Line(order, self._journal.allotted[order.line], earlier=True)
+                continue
+            card = self._journal.allotted.get(order.line) or self._allot(order)
+            made = self._make(order, card, slot_for(order), deliver)
+            self._journal.finish(order)
+            yield Line(order, card, earlier=not made)
+
+    def _allot(self, order: Order) -> CardId:
+        card = self._line.allot(self._profile.role, order.holder)
+        self._journal.allot(order, card)
+        return card
+
+    def _make(self, order: Order, card: CardId, slot: CardSlot, deliver: Callable[[Letter], None]) -> bool:
+        """Personalize, unless the run before was cut just after that: then the card is its own proof."""
+        if _is_made(slot, card):
+            return False
+        letter = Letter(card, order.holder, order.pin or random_pin(), resetting_code(self._master.key, card))
+        deliver(letter)
+        personalize_card(slot, letter, self._profile, self._master, self._line)
+        return True
+
+
+def _is_made(slot: CardSlot, card: CardId) -> bool:
+    """Whether the card in the slot is this very purse already; raises RefusedError for another one."""
+    try:
+        session = PurseSession(slot.connect())
+        if session.selected.status.state in (LifeCycle.BLANK, LifeCycle.PERSONALIZATION):
+            return False
+        if session.card != card:
+            raise RefusedError(f"card {session.card} is in the reader, a blank card is wanted for {card}")
+        return True
+    finally:
+        slot.close()

@@ -1,0 +1,67 @@
+"""The journal of a batch: which row got which card, and which are done, so that a batch can be resumed.
+
+JSON lines, each written to the disk before the next step; a last line that was cut off is ignored.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from apdu.errors import FormatError, InputError, StoreError
+from apdu.identity import CardId
+from personalization.orders import Order, OrderList
+
+__all__ = ["Journal"]
+
+_FORMAT = "saifu batch 1"
+
+
+class Journal:
+    """The journal beside an order list."""
+
+    def __init__(self, path: Path, orders: OrderList) -> None:
+        """Open or begin; raises InputError when it belongs to another list, StoreError when it is damaged."""
+        self.path = path
+        self.allotted: dict[int, CardId] = {}
+        self.done: set[int] = set()
+        if path.exists():
+            self._read(orders)
+        else:
+            self._append({"format": _FORMAT, "list": orders.digest})
+
+    def _read(self, orders: OrderList) -> None:
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        try:
+            head, *entries = [json.loads(line) for line in whole]
+            if (head.get("format"), head.get("list")) != (_FORMAT, orders.digest):
+                raise InputError(f"{self.path} belongs to another list; finish that one, or move its journal away")
+            for entry in entries:
+                self._note(entry)
+        except (ValueError, KeyError, TypeError, AttributeError, FormatError):
+            raise StoreError(f"{self.path} is damaged: look which cards are done, and move it away") from None
+        if len(whole) < len(lines):
+            self.path.write_text("".join(whole), encoding="utf-8")
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        if "card" in entry:
+            self.allotted[entry["line"]] = CardId.parse(entry["card"])
+        if entry.get("done"):
+            self.done.add(entry["line"])
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def allot(self, order: Order, card: CardId) -> None:
+        """Note that a row got a card ID."""
+        self.allotted[order.line] = card
+        self._append({"line": order.line, "card": card.text})
+
+    def finish(self, order: Order) -> None:
+        """Note that a row's card is personalized."""
+        self.done.add(order.line)
+        self._append({"line": order.line, "done": True})
