@@ -136,7 +136,7 @@ class Transmission:
         unless(not command.data, StatusWord.WRONG_LENGTH)
         if held is None:
             raise Decline(StatusWord.CONDITIONS_OF_USE)
-        if self._exact_le and command.ne is not None and len(held.response.data) < command.ne != _SHORT:
+        if self._exact_le and command.ne is not None and len(held.response.data) < command.ne < _SHORT:
             self._held = held
             return ResponseApdu(sw=0x6C00 | len(held.response.data))
         return self._pieces(held.response, min(command.ne or 0, len(held.response.data)))

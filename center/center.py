@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from apdu.errors import InputError, RefusedError, StoreError
 from apdu.identity import CardId, Role
 from apdu.messages import Certificate, Credit, Signed
+from apdu.money import Currency
 from apdu.objects import CenterKey
 from center.keys import CERTIFICATION_KEY, ORDERS_KEY, CenterKeys
 from center.models import CardRow, SettingRow, Tables
@@ -83,7 +84,7 @@ class Center:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A database transaction: all of the block, or nothing."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @property
@@ -95,6 +96,11 @@ class Center:
     def issuer(self) -> int:
         """The issuer's number."""
         return self.settings.issuer
+
+    @property
+    def unit(self) -> Currency:
+        """The issuer's currency."""
+        return self.settings.unit
 
     @property
     def trust(self) -> Trust:

@@ -53,9 +53,7 @@ class Issuer:
         self, serial: int, point: bytes, role: Role = Role.PERSON, expiry: int = FAR
     ) -> Signed[Certificate]:
         """A card's certificate."""
-        return Signed.make(
-            Certificate(CERTIFICATION, self.id(serial), role, expiry, point), self.certification
-        )
+        return Signed.make(Certificate(CERTIFICATION, self.id(serial), role, expiry, point), self.certification)
 
     def credit(self, serial: int, number: int, **other: int) -> Signed[Credit]:
         """Credit information; any field can be given."""

@@ -51,9 +51,7 @@ POSIX_NAME = re.compile(
 LONGEST_FUNCTION = 50
 LONGEST_FILE = 400
 VAGUE = {"base", "common", "core", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
-INDEX_HOST = re.compile(
-    r"pypi\.org|pythonhosted|--(extra-)?index-url|--(find-links|trusted-host)|\.debian\.org"
-)
+INDEX_HOST = re.compile(r"pypi\.org|pythonhosted|--(extra-)?index-url|--(find-links|trusted-host)|\.debian\.org")
 
 type_of_function = (ast.FunctionDef, ast.AsyncFunctionDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -19,7 +19,7 @@ from host.virtual.vpcd import SimulatedCard, VpcdLink, connect
 __all__ = ["INSERTED", "main", "stay_inserted"]
 
 INSERTED = "inserted"
-"""What is said once the reader has powered the card."""
+"""What is said once the reader has powered the card and got its ATR."""
 
 _RETRY_SECONDS = 0.05
 
@@ -38,7 +38,7 @@ def stay_inserted(port: int, card: SimulatedCard, *, quick_ack: bool = True) -> 
             time.sleep(_RETRY_SECONDS)
             continue
         with connection:
-            VpcdLink(connection, card, quick_ack=quick_ack, when_powered=say_inserted).serve()
+            VpcdLink(connection, card, quick_ack=quick_ack, when_seen=say_inserted).serve()
 
 
 def _end_with_standard_input() -> None:

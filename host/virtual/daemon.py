@@ -31,6 +31,7 @@ from typing import Self
 
 from apdu.errors import PcscUnavailableError
 from host.virtual.parts import find_pcscd, find_vpcd
+from host.virtual.vpcd import connect
 
 __all__ = ["SOCKET_VARIABLE", "PrivatePcscd"]
 
@@ -42,7 +43,7 @@ _RUN = Path("/run/pcscd")
 _START_SECONDS = 10
 _STOP_SECONDS = 2
 _LOOK_SECONDS = 0.002
-_LISTEN, _ESTABLISHED, _CLOSE_WAIT = "0A", "01", "08"
+_LISTEN = "0A"
 
 _OWN_RUN = """set -e
 [ -d /run/pcscd ] || { mount -n -t tmpfs tmpfs /run; mkdir /run/pcscd; }
@@ -169,22 +170,24 @@ class PrivatePcscd:
 
     def _wait_until_ready(self) -> None:
         end = time.monotonic() + _START_SECONDS
-        while not set(self.ports) <= _tcp_ports({_LISTEN}):
+        while not set(self.ports) <= _listening_ports():
             if not self.running or time.monotonic() > end:
                 self.stop()
                 raise PcscUnavailableError(f"the private pcscd did not start: {self._last_words()}")
             time.sleep(_LOOK_SECONDS)
 
     def wait_until_empty(self, slot: int) -> None:
-        """Wait until pcscd has seen that slot 1 or 2 is empty, which is at its next look, within 0.4 s.
+        """Wait until pcscd has looked at slot 1 or 2 and found it empty; it looks every 0.4 s.
 
         A card that comes before goes unseen: vpcd swaps it in, and programs that hold the old one are not told.
+        So a card is put in that is gone when pcscd asks whether it is there: then it knows.
         """
-        end = time.monotonic() + _START_SECONDS
-        while self.ports[slot - 1] in _tcp_ports({_ESTABLISHED, _CLOSE_WAIT}):
-            if time.monotonic() > end:
-                raise PcscUnavailableError("the private pcscd hangs: end it and start `saifu reader run` again")
-            time.sleep(_LOOK_SECONDS)
+        with contextlib.suppress(ConnectionError), connect(self.ports[slot - 1]) as nobody:
+            nobody.settimeout(_START_SECONDS)
+            try:
+                nobody.recv(1)
+            except TimeoutError:
+                raise PcscUnavailableError("the private pcscd hangs: start `saifu reader run` again") from None
 
     def _last_words(self) -> str:
         said = (self.directory / "pcscd.log").read_text("utf-8", "replace").strip().splitlines()
@@ -211,7 +214,7 @@ def _without_polkit() -> list[str]:
     return ["--disable-polkit"] if "--disable-polkit" in said.stdout else []
 
 
-def _tcp_ports(states: set[str]) -> set[int]:
-    """Local ports of all TCP sockets in some states (proc(5)); the card's end has its port as the remote one."""
+def _listening_ports() -> set[int]:
+    """TCP ports on which somebody listens (proc(5))."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {int(row[1].split(":")[1], 16) for row in rows if row[3] in states}
+    return {int(row[1].split(":")[1], 16) for row in rows if row[3] == _LISTEN}

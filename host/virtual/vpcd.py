@@ -58,13 +58,14 @@ class VpcdLink:
         card: SimulatedCard,
         *,
         quick_ack: bool = True,
-        when_powered: Callable[[], None] = lambda: None,
+        when_seen: Callable[[], None] = lambda: None,
     ) -> None:
-        """``when_powered`` is called each time that the driver powers or resets the card."""
+        """``when_seen`` is called each time that the driver has got the ATR of the card that it has powered."""
         self._connection = connection
         self._card = card
         self._quick_ack = _QUICK_ACK if quick_ack else None
-        self._when_powered = when_powered
+        self._when_seen = when_seen
+        self._driven = False
         self._powered = False
         self._atr = b""
 
@@ -74,6 +75,8 @@ class VpcdLink:
             while message := self._receive_message():
                 if (answer := self._answer(message)) is not None:
                     self._connection.sendall(len(answer).to_bytes(2) + answer)
+                if message == _GIVE_ATR and self._driven:
+                    self._when_seen()
         except OSError:
             pass  # the daemon died: for the card no different from being taken out
         finally:
@@ -86,7 +89,7 @@ class VpcdLink:
             return self._give_atr()
         if message in (_POWER_ON, _RESET):
             self._power_or_reset()
-            self._when_powered()
+            self._driven = True
         elif message == _POWER_OFF:
             self._power_off()
         return None

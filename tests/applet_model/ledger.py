@@ -70,9 +70,7 @@ class Account:
     def __init__(self, card: CardId, image: bytes, balance_max: int) -> None:
         self.card, self.balance_max = card, balance_max
         self.image, self.seen = image, Seen.of(image)
-        self.capacity = PurseSession(
-            ModelSlot("copy", SmartCard(MemoryBacking(image))).connect()
-        ).get_capacities()
+        self.capacity = PurseSession(ModelSlot("copy", SmartCard(MemoryBacking(image))).connect()).get_capacities()
         self.log: list[HistoryRecord] = []
         self.chain = sha256(card).digest()
 

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from apdu.command import CommandApdu
-from apdu.commands import COMMANDS, Command, Ins
+from apdu.commands import BY_INS, COMMANDS, Ins
 from apdu.identity import AID, LifeCycle, Role
 from apdu.objects import Request
 from apdu.payload import Tag
 from applet_model.memory import Cut
-from tests.applet_model.purses import command
 from tests.applet_model.three_cards import ARRIVES, Fate, ThreeCards
 from tests.issuer import EUR, FAR, NOW, PIN, PUK
 
@@ -36,7 +35,8 @@ ages = st.one_of(st.just(0), st.just(0), st.integers(0, 40))
 """Which of the earlier messages: 0 is the newest."""
 amounts = st.sampled_from([0, 1, 400, 999, 1_000, 1_500, 2_000, 2_001])
 dates = st.sampled_from([0, NOW, NOW, NOW, NOW, SOON, SOON + 1, FAR + 1]).map(lambda date: date.to_bytes(4))
-carriers = st.sampled_from([row for row in COMMANDS if row.takes or row.optional])
+carriers = st.sampled_from([row.ins for row in COMMANDS if row.takes or row.optional])
+others = st.sampled_from([row.ins for row in COMMANDS if not (row.takes or row.optional)])
 
 
 class PersonsMachine(RuleBasedStateMachine):
@@ -147,12 +147,12 @@ class PersonsMachine(RuleBasedStateMachine):
             sent = self.three.sent[-1 - age % len(self.three.sent)]
             self.three.send(i, sent, fate)
 
-    @rule(i=cards, row=carriers, ages=st.lists(st.integers(0, 60), min_size=3, max_size=3), fate=fates)
-    def cross(self, i: int, row: Command, ages: list[int], fate: Fate) -> None:
+    @rule(i=cards, ins=carriers, ages=st.lists(st.integers(0, 60), min_size=3, max_size=3), fate=fates)
+    def cross(self, i: int, ins: Ins, ages: list[int], fate: Fate) -> None:
         """Any messages in any command that takes some."""
-        tags = row.takes or row.optional[:1]
+        tags = BY_INS[ins].takes or BY_INS[ins].optional[:1]
         sent = {tag: self.three.anything(age) for tag, age in zip(tags, ages, strict=False)}
-        self.three.objects(i, row.ins, sent, fate)
+        self.three.objects(i, ins, sent, fate)
 
     @rule(i=cards, tag=st.sampled_from(Tag), age=ages, at=st.integers(0, 200), bit=st.integers(0, 7))
     def mutate(self, i: int, tag: Tag, age: int, at: int, bit: int) -> None:
@@ -167,27 +167,25 @@ class PersonsMachine(RuleBasedStateMachine):
 
     @rule(
         i=cards,
-        row=st.sampled_from([row for row in COMMANDS if not (row.takes or row.optional)]),
+        ins=others,
         p1=st.integers(0, 255),
         p2=st.sampled_from([0, 1, 4, 12, 0x81]),
         data=st.sampled_from([b"", AID, PIN, PIN + PIN, PUK + PIN, b"9999\xff\xff\xff\xff"]),
         fate=fates,
     )
-    def other_command(self, i: int, row: Command, p1: int, p2: int, data: bytes, fate: Fate) -> None:
+    def other_command(self, i: int, ins: Ins, p1: int, p2: int, data: bytes, fate: Fate) -> None:
         """PIN, SELECT, READ RECORD, GET DATA, GET RESPONSE, and those of personalization."""
-        p1 = p1 if p1 in row.p1 else 0
-        self.three.send(i, CommandApdu(row.cla, row.ins, p1, p2, data, 256), fate)
+        p1 = p1 if p1 in BY_INS[ins].p1 else 0
+        self.three.send(i, CommandApdu(BY_INS[ins].cla, ins, p1, p2, data, 256), fate)
 
     @rule(i=cards, challenge=st.binary(min_size=15, max_size=17), fate=fates)
     def attest(self, i: int, challenge: bytes, fate: Fate) -> None:
         self.three.objects(i, Ins.ATTEST, {Tag.CHALLENGE: challenge}, fate)
 
-    @rule(i=cards, on=st.booleans())
-    def reset(self, i: int, on: bool) -> None:
-        card = self.three.purses[i].card
-        card.power_off()
-        if on:
-            card.power_on()
+    @rule(i=cards)
+    def take_out(self, i: int) -> None:
+        """The card loses its power, and is selected again when the next command comes."""
+        self.three.purses[i].card.power_off()
 
     # --- what must be true, after each step ------------------------------------------------------
 

@@ -4,6 +4,7 @@ A command may be lost, or its answer, or the power cut in any of its writes. Aft
 looks at the card that had it, and nothing may have changed in the others.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -40,6 +41,8 @@ __all__ = ["ARRIVES", "Fate", "ThreeCards"]
 FLOAT_MAX, BALANCE_MAX, TRANSFER_MAX, PIN_ABOVE = 6_000, 3_000, 2_000, 1_000
 _FORGER = private_key(bytes(range(1, 41)))
 _SIGNED = {Tag.VALUE: Value, Tag.RECEIPT: Receipt, Tag.REFUSAL: Refusal}
+_NEVER = 1 << 60
+"""A write that does not come: no cut is waiting any more."""
 _SELECT = CommandApdu(0x00, Ins.SELECT, 0x04, 0x0C, AID)
 
 
@@ -63,9 +66,7 @@ class ThreeCards:
         small = {"history": 12, "unsettled": 2, "transfer_max": TRANSFER_MAX, "pin_above": PIN_ABOVE}
         images = [personalized(1, initial=FLOAT_MAX, balance_max=FLOAT_MAX, allowed=(12, 12_000), **small)]
         for serial, role in enumerate(roles, 2):
-            images.append(
-                personalized(serial, role, balance_max=BALANCE_MAX, allowed=(12, 12_000), **small)
-            )
+            images.append(personalized(serial, role, balance_max=BALANCE_MAX, allowed=(12, 12_000), **small))
         self.purses = [Purse(image, Random(i).randbytes) for i, image in enumerate(images)]
         most = (FLOAT_MAX, BALANCE_MAX, BALANCE_MAX)
         self.accounts = [Account(p.id, p.image, m) for p, m in zip(self.purses, most, strict=True)]
@@ -81,9 +82,11 @@ class ThreeCards:
     # --- what everybody knows --------------------------------------------------------------------
 
     def learn(self, tag: Tag, raw: bytes) -> None:
-        """Remember a message; each once, so that an age finds different ones."""
-        if raw not in self.pool[tag]:
-            self.pool[tag].append(raw)
+        """Remember a message as the newest; each once, so that an age finds different ones."""
+        known = self.pool[tag]
+        if raw in known:
+            known.remove(raw)
+        known.append(raw)
 
     def pick(self, tag: Tag, age: int) -> bytes:
         """An earlier message; age 0 is the newest. Nothing at all when there is none yet."""
@@ -128,10 +131,9 @@ class ThreeCards:
     def _cut_recovery(purse: Purse, write: int, cut: Cut) -> None:
         """The power comes back, and goes again while the card mends its memory."""
         purse.card.tear(write, cut)
-        try:
+        with suppress(CardRemovedError):
             purse.slot.connect()
-        except CardRemovedError:
-            assert not purse.card.powered
+        purse.card.power_off()
 
     def objects(self, i: int, ins: Ins, objects: dict[Tag, bytes], fate: Fate = ARRIVES) -> bool:
         """Send objects; whether success was heard."""
@@ -231,7 +233,8 @@ class ThreeCards:
     def finish(self) -> None:
         """Unlock what is locked, and bring every transfer to its end: by the payee, else by the center."""
         for i, account in enumerate(self.accounts):
-            self.purses[i].slot.connect()
+            self.purses[i].card.power_off()
+            self.purses[i].card.tear(_NEVER, Cut.BEFORE)
             if account.seen.state is LifeCycle.LOCKED_OUT:
                 self.order_unlock(i, 1)
                 assert self.objects(i, Ins.UNLOCK, {Tag.ORDER: self.pick(Tag.ORDER, 0)})

@@ -42,13 +42,13 @@ class Driver:
             self.end = socket.create_connection(server.getsockname())
             self.card_end, _ = server.accept()
         self.card = WatchedCard()
-        self.powered = 0
-        link = VpcdLink(self.card_end, self.card, quick_ack=quick_ack, when_powered=self._count)
+        self.seen = 0
+        link = VpcdLink(self.card_end, self.card, quick_ack=quick_ack, when_seen=self._count)
         self._thread = threading.Thread(target=link.serve)
         self._thread.start()
 
     def _count(self) -> None:
-        self.powered += 1
+        self.seen += 1
 
     def says(self, message: bytes) -> None:
         self.end.sendall(len(message).to_bytes(2) + message)
@@ -83,7 +83,7 @@ def test_controls_reach_the_card_and_only_the_atr_is_answered(driver: Driver) ->
         driver.says(message)
     assert driver.hears() == ATR_T1
     assert driver.hangs_up() == ["on", "reset", "reset", "off", "on", "off"]
-    assert driver.powered == 4
+    assert driver.seen == 1
 
 
 def test_hanging_up_takes_the_power_away(driver: Driver) -> None:

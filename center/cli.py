@@ -1,0 +1,152 @@
+"""``saifu center``: set a center up, take reports in, publish the blacklist."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apdu.errors import InputError
+from apdu.identity import CardId
+from apdu.money import Money, currency
+from center.center import Center
+from center.editions import is_listed, publish, report_found, report_stolen
+from center.float_purse import create_float
+from center.settings import Settings
+from host.console import JsonOption, desk, emit, parse_amount
+from host.files import write_whole
+from host.secrets_input import PASSPHRASE_VARIABLE, read_secret
+
+__all__ = ["add_to", "open_center"]
+
+app = typer.Typer(help="The center: keys, registry, reports, editions, float.", no_args_is_help=True)
+
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", help=f"File with the passphrase; else {PASSPHRASE_VARIABLE} or a prompt."),
+]
+_Card = Annotated[str, typer.Argument(help="Card ID, as in 00001-0000000002-4.")]
+
+
+@contextmanager
+def open_center(folder: Path, passphrase_file: Path | None = None) -> Iterator[Center]:
+    """Open the center of a folder; asks for its passphrase."""
+    if not (folder / "center.sqlite").exists():
+        raise InputError(f"{folder}: there is no center here; make one with: saifu center init")
+    center = Center.open(folder, read_secret("passphrase of the center", PASSPHRASE_VARIABLE, passphrase_file))
+    try:
+        yield center
+    finally:
+        center.close()
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    issuer: Annotated[int, typer.Option(min=1, max=65535, help="The issuer's number.")] = 1,
+    unit: Annotated[str, typer.Option("--currency", help="ISO 4217 letters, as in EUR.")] = "EUR",
+    amount: Annotated[str, typer.Option("--float", help="All the money there will be, in the float.")] = "1000000",
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set a new center up: keys, database, trust file, and the float with all the money."""
+    folder = desk(context).center_folder
+    if folder.exists():
+        raise InputError(f"{folder}: there is a center here already; it is never overwritten")
+    money = parse_amount(amount, currency(unit))
+    secret = read_secret("passphrase for the new center", PASSPHRASE_VARIABLE, passphrase_file, confirm=True)
+    _create(folder, Settings(issuer, unit.upper()), money, secret)
+    document = {"issuer": issuer, "currency": unit.upper(), "float": money, "trust": str(folder / "trust.json")}
+    lines = [
+        f"center {issuer} is set up, {Money(money, currency(unit))} in its float",
+        f"trust file: {folder / 'trust.json'}",
+    ]
+    emit(as_json, document, lines)
+
+
+def _create(folder: Path, settings: Settings, money: int, secret: bytes) -> None:
+    """Make the whole center beside its place, then move it there: all of it or nothing."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".center."))
+    try:
+        center = Center.create(partial, settings, secret)
+        try:
+            create_float(center, money)
+        finally:
+            center.close()
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+@app.command("report-stolen")
+def report_stolen_command(
+    context: typer.Context,
+    card: _Card,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "stolen",
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a theft report in: the next edition lists the card [0013]."""
+    wanted = CardId.parse(card)
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        new = report_stolen(center, wanted, reason)
+    text = "is listed from the next edition on (saifu center publish)" if new else "was listed already"
+    emit(as_json, {"card": wanted.text, "new": new}, [f"card {wanted} {text}"])
+
+
+@app.command("report-found")
+def report_found_command(
+    context: typer.Context,
+    card: _Card,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "found",
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a card off the list and allow an ATM to unlock it."""
+    wanted = CardId.parse(card)
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        edition = report_found(center, wanted, reason)
+    line = f"card {wanted} is off the list from edition {edition} on; an ATM can unlock it (saifu atm unlock)"
+    emit(as_json, {"card": wanted.text, "edition": edition}, [line])
+
+
+@app.command("publish")
+def publish_command(
+    context: typer.Context,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to; else edition-N in the center's folder.")] = None,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign and publish the next edition of the blacklist."""
+    folder = desk(context).center_folder
+    with open_center(folder, passphrase_file) as center:
+        edition = publish(center)
+    head = edition.head.body
+    path = out or folder / f"edition-{head.edition}"
+    write_whole(path, edition.encode())
+    document = {"edition": head.edition, "listed": head.count, "next": head.next, "file": str(path)}
+    emit(as_json, document, [f"edition {head.edition}, {head.count} cards listed: {path}"])
+
+
+@app.command()
+def cards(context: typer.Context, passphrase_file: PassphraseOption = None, as_json: JsonOption = False) -> None:
+    """List the registry: card, role, holder, and whether it is listed."""
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        rows = [
+            {"card": card.text, "role": role.name.lower(), "holder": holder, "listed": is_listed(center, card)}
+            for card, role, holder in center.registered()
+        ]
+    lines = [
+        f"{row['card']}  {row['role']:9} {'listed  ' if row['listed'] else '        '}{row['holder']}" for row in rows
+    ]
+    emit(as_json, {"cards": rows}, lines)
+
+
+def add_to(front: typer.Typer) -> None:
+    """Add the center's group to the front door."""
+    front.add_typer(app, name="center")

@@ -1,0 +1,184 @@
+"""``saifu terminal``, ``remit`` and ``pos``: purse terminal and POS from the command line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from apdu.errors import InputError
+from apdu.money import Money
+from broadcast.edition import EDITION_MAGIC
+from host.card_cli import date_text, record_document, record_line
+from host.console import (
+    JsonOption,
+    PanelDisplay,
+    PanelInput,
+    ReaderOption,
+    desk,
+    emit,
+    open_slot,
+    parse_amount,
+)
+from host.terminal.blacklist_store import BlacklistStore
+from host.terminal.pos import PointOfSale
+from host.terminal.purse_terminal import PurseTerminal
+from host.terminal.sales import SalesStore
+from host.terminal.transfer import Transfer
+
+__all__ = ["Panel", "pos_app", "remit", "terminal_app", "transfer_document"]
+
+terminal_app = typer.Typer(help="The terminal's blacklist, and the check of a card at insertion.", no_args_is_help=True)
+pos_app = typer.Typer(help="A POS: sell, and see what was sold.", no_args_is_help=True)
+
+_Amount = Annotated[str, typer.Argument(help="Amount, as in 12.50.")]
+_MerchantOption = Annotated[str, typer.Option("--merchant", "-m", help="The merchant's card: like --reader.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Display and input of one run."""
+
+    display: PanelDisplay
+    input: PanelInput
+
+    @classmethod
+    def make(cls, as_json: bool) -> "Panel":
+        """Make both; with JSON the display only remembers."""
+        return cls(PanelDisplay(quiet=as_json), PanelInput())
+
+    def result(self, as_json: bool, document: dict[str, Any], line: str) -> None:
+        """Print the result behind the steps."""
+        emit(as_json, document | {"steps": self.display.steps}, [line])
+
+
+@terminal_app.command("import")
+def import_command(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="Editions of the blacklist, or a center's trust.json.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Take in what a center has published: first its trust file, then editions of the blacklist."""
+    folder, done = desk(context).terminal_folder, []
+    for file in files:
+        try:
+            raw = file.read_bytes()
+        except OSError as error:
+            raise InputError(f"{file} cannot be read: {error.strerror}") from None
+        done.append(_import(folder, raw))
+    emit(as_json, {"imported": done}, done)
+
+
+def _import(folder: Path, raw: bytes) -> str:
+    if not raw.startswith(EDITION_MAGIC):
+        store = BlacklistStore.import_trust(folder, raw.decode("utf-8", "replace"))
+        return f"this terminal trusts issuer {store.trust.issuer}, currency {store.trust.unit.code}"
+    head = BlacklistStore(folder).import_edition(raw).head.body
+    return f"edition {head.edition} of {date_text(head.time)} UTC is in force: {head.count} cards listed"
+
+
+@terminal_app.command()
+def status(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Say which edition is in force, and how old it is."""
+    display = PanelDisplay(quiet=True)
+    terminal = PurseTerminal(desk(context).store(), display, PanelInput())
+    store, stale = terminal.store, terminal.store.staleness(terminal.now)
+    count = store.edition.head.body.count if store.edition else 0
+    document = {
+        "issuer": store.trust.issuer,
+        "currency": store.trust.unit.code,
+        "edition": store.number,
+        "newest_known": store.newest_known,
+        "listed": count,
+        "stale": stale,
+    }
+    emit(
+        as_json,
+        document,
+        [f"issuer {store.trust.issuer}", f"edition {store.number}, {count} cards listed", stale or "current"],
+    )
+
+
+@terminal_app.command()
+def check(context: typer.Context, reader: ReaderOption, as_json: JsonOption = False) -> None:
+    """Check a card at insertion (fig. 3): a listed one is locked out, a clean one shows balance and history."""
+    panel = Panel.make(as_json)
+    terminal = PurseTerminal(desk(context).store(), panel.display, panel.input)
+    seen = terminal.insert(open_slot(reader))
+    unit = terminal.store.trust.unit
+    document = {"card": seen.card.text, "balance": seen.balance, "history": list(map(record_document, seen.history))}
+    lines = [record_line(record, unit) for record in seen.history]
+    panel.result(as_json, document, "\n".join([f"balance {Money(seen.balance, unit)}", *lines]))
+
+
+def remit(
+    context: typer.Context,
+    amount: _Amount,
+    reader: Annotated[str, typer.Option("--reader", "-r", help="The paying card: model:FILE or a PC/SC reader.")],
+    to: Annotated[str, typer.Option("--to", help="The receiving card: like --reader.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Move money from one card to another (fig. 2)."""
+    panel = Panel.make(as_json)
+    terminal = PurseTerminal(desk(context).store(), panel.display, panel.input)
+    units = parse_amount(amount, terminal.store.trust.unit)
+    done = terminal.remit(open_slot(reader), open_slot(to), units)
+    panel.result(as_json, transfer_document(done), f"moved {terminal.money(done.amount)}")
+
+
+def transfer_document(done: Transfer) -> dict[str, Any]:
+    """A transfer for JSON."""
+    return {"amount": done.amount, "counter": done.counter, "credited": done.credited, "settled": done.settled}
+
+
+@pos_app.command()
+def sell(
+    context: typer.Context,
+    amount: _Amount,
+    reader: ReaderOption,
+    merchant: _MerchantOption,
+    online: Annotated[
+        bool, typer.Option("--online", help="Renew the customer's credit on the way if it has to be.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Sell something for an amount (fig. 5)."""
+    at, panel = desk(context), Panel.make(as_json)
+    pos = PointOfSale(at.store(), panel.display, panel.input)
+    units = parse_amount(amount, pos.store.trust.unit)
+    customer, till, stores = open_slot(reader), open_slot(merchant), at.sales()
+    if online:
+        with at.line() as line:
+            done = pos.sell(customer, till, units, stores, line)
+    else:
+        done = pos.sell(customer, till, units, stores)
+    panel.result(as_json, transfer_document(done), f"sold for {pos.money(done.amount)}")
+
+
+@pos_app.command()
+def sales(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show sales amount (32) and sales history (33)."""
+    at = desk(context)
+    unit, stores = at.store().trust.unit, at.sales()
+    merchants = [
+        {
+            "merchant": merchant.text,
+            "amount": stores.amount(merchant),
+            "sales": [
+                {"record": sale.record, "customer": sale.customer.text, "amount": sale.amount, "date": sale.date}
+                for sale in stores.history(merchant)
+            ],
+        }
+        for merchant in stores.merchants()
+    ]
+    emit(as_json, {"currency": unit.code, "merchants": merchants}, _sales_lines(at.store(), stores))
+
+
+def _sales_lines(store: BlacklistStore, stores: SalesStore) -> list[str]:
+    lines = []
+    for merchant in stores.merchants():
+        lines.append(f"{merchant}  {Money(stores.amount(merchant), store.trust.unit)} in all")
+        for sale in stores.history(merchant):
+            amount = Money(sale.amount, store.trust.unit)
+            lines.append(f"{sale.record:6}  {date_text(sale.date)}  {amount!s:>14}  from {sale.customer}")
+    return lines or ["nothing was sold yet"]
