@@ -22,6 +22,7 @@ from center.float_purse import create_float
 from center.line import LocalLine
 from center.settings import Settings
 from host.connection import CardSlot
+from host.model import ModelSlot
 from host.session import PurseSession, pin_block
 from host.terminal.atm import Atm
 from host.terminal.blacklist_store import BlacklistStore
@@ -105,17 +106,17 @@ class Demo:
         self._images = {name: folder / f"{name.lower()}.card" for name in (*_PEOPLE, _SHOP)}
 
     STEPS: tuple[tuple[str, str, str], ...] = (
-        ("set_up", "1", "a center with its float, and two people and a shop with a card each, over SCP03"),
-        ("load", "7", "the ATM loads both people's cards out of the float"),
+        ("set_up", "1", "a center with its float; three cards are made over SCP03"),
+        ("load", "7", "the ATM loads two cards out of the float"),
         ("remit", "2", "Aoi sends Botan 12.50"),
-        ("insertion_check", "3", "a card is checked at insertion; balance and history"),
+        ("insertion_check", "3", "check at insertion, balance and history"),
         ("pos_sale", "5", "Botan buys something in the shop"),
         ("pos_too_little", "5", "Botan wants something that costs too much"),
-        ("torn_transfer", "2", "a card is pulled out in the middle; the transfer is finished later"),
-        ("credit_expired", "7", "a month later the credit is out of date: the card itself refuses"),
+        ("torn_transfer", "2", "a card is pulled out in the middle, and finished later"),
+        ("credit_expired", "7", "a month later, without valid credit, a card refuses"),
         ("credit_renewed", "7", "the ATM renews it, and the card pays again"),
         ("theft_reported", "1", "Botan's card is stolen: the center takes the report"),
-        ("edition_published", "1", "the center publishes the blacklist, the terminal takes it in"),
+        ("edition_published", "1", "the blacklist is published; the terminal takes it in"),
         ("listed_card", "2", "the stolen card is refused, locked out and ejected"),
         ("rogue_terminal", "2", "a rogue terminal tries to lock Aoi's card, and fails"),
         ("unlock", "1", "the card is found again, and the center unlocks it"),
@@ -178,15 +179,18 @@ class Demo:
         return self._table.put(slot, self._images[name])
 
     def _count_value(self) -> dict[str, Any]:
-        """Ask every purse for its balance and what it has paid and not yet settled."""
-        float_purse = LocalLine(self._center).float_slot()
-        issued = _ISSUED - PurseSession(float_purse.connect()).selected.status.balance
-        float_purse.close()
+        """Ask every purse for its balance and what it has paid and not yet settled; all cards are out now."""
+        for slot in (1, 2):
+            self._table.take(slot)
+        images = self._images | {"float": self._folder / "center" / "float.card"}
         balances, unsettled = {}, 0
-        for name in self._images:
-            with self._session(name) as session:
-                balances[name] = session.selected.status.balance
-                unsettled += sum(entry.amount for entry in session.get_unsettled())
+        for name, image in images.items():
+            slot_of_its_own = ModelSlot(name, path=image)
+            session = PurseSession(slot_of_its_own.connect())
+            balances[name] = session.selected.status.balance
+            unsettled += sum(entry.amount for entry in session.get_unsettled())
+            slot_of_its_own.close()
+        issued = _ISSUED - balances.pop("float")
         conserved = issued == sum(balances.values()) + unsettled
         return {"issued": issued, "balances": balances, "unsettled": unsettled, "conserved": conserved}
 

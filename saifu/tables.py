@@ -48,8 +48,10 @@ class PcscTable:
         self._reader = reader
 
     def put(self, slot: int, image: Path) -> CardSlot:
-        """Put a card image into a slot, once the card before is out."""
-        self.take(slot)
+        """Put a card image into a slot, once the card before is out, and out of the other slot if it is there."""
+        for content in self._reader.slots:
+            if content.image is not None and (content.slot == slot or content.image == image):
+                self._reader.eject(content.slot)
         self._reader.insert(slot, image)
         found = PcscSlot(self._reader.slots[slot - 1].reader)
         found.wait_for_card(seconds=5)

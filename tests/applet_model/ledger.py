@@ -73,6 +73,7 @@ class Account:
         self.capacity = PurseSession(ModelSlot("copy", SmartCard(MemoryBacking(image))).connect()).get_capacities()
         self.log: list[HistoryRecord] = []
         self.chain = sha256(card).digest()
+        self._history_goes_on()
 
     def observe(self, image: bytes, authority: set[Transfer]) -> None:
         """Look again after a command; ``authority`` is what the command was allowed to end."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from apdu.command import CommandApdu
-from apdu.commands import BY_INS, COMMANDS, Ins
+from apdu.commands import BY_INS, COMMANDS, PIN_REFERENCE, Ins
 from apdu.identity import AID, LifeCycle, Role
 from apdu.objects import Request
 from apdu.payload import Tag
@@ -23,18 +23,33 @@ from tests.issuer import EUR, FAR, NOW, PIN, PUK
 SOON = NOW + 50_000
 """When short credit ends."""
 cuts = st.tuples(st.integers(0, 9), st.sampled_from(Cut))
-fates = st.one_of(
-    *[st.just(ARRIVES)] * 4,
-    st.sampled_from([Fate(sent=False), Fate(answered=False)]),
-    st.builds(Fate, cut=cuts, recovery=st.none() | cuts),
-)
+"""A physical write (the longest transaction has ten) and what is left of it."""
+
+
+@st.composite
+def any_fate(draw: st.DrawFn) -> Fate:
+    """Most commands arrive; a transfer must come far before it is torn."""
+    match draw(st.integers(0, 14)):
+        case 12:
+            return Fate(sent=False)
+        case 13:
+            return Fate(answered=False)
+        case 14:
+            return Fate(cut=draw(cuts), recovery=draw(st.none() | cuts))
+    return ARRIVES
+
+
+fates = any_fate()
 cards = st.integers(0, 2)
 steps = st.integers(1, 2)
 """From one card to another one."""
 ages = st.one_of(st.just(0), st.just(0), st.integers(0, 40))
 """Which of the earlier messages: 0 is the newest."""
-amounts = st.sampled_from([0, 1, 400, 999, 1_000, 1_500, 2_000, 2_001])
+amounts = st.sampled_from([1, 300, 400, 500, 999, 1_000, 1_500, 2_000, 0, 2_001])
 dates = st.sampled_from([0, NOW, NOW, NOW, NOW, SOON, SOON + 1, FAR + 1]).map(lambda date: date.to_bytes(4))
+TAKING = [(row.ins, tags) for row in COMMANDS for tags in ([row.takes] if row.takes else [])]
+TAKING += [(Ins.SETTLE, (tag,)) for tag in BY_INS[Ins.SETTLE].optional]
+"""Commands that take messages of others, and which kinds."""
 carriers = st.sampled_from([row.ins for row in COMMANDS if row.takes or row.optional])
 others = st.sampled_from([row.ins for row in COMMANDS if not (row.takes or row.optional)])
 
@@ -50,7 +65,7 @@ class PersonsMachine(RuleBasedStateMachine):
         self.three = ThreeCards(self.ROLES)
         self.ledger = self.three.ledger
 
-    # --- payee and payer, as a terminal would, or in any other order -----------------------------
+    # --- a terminal at its work, which comes to its end or not ------------------------------------
 
     @rule(i=cards, step=steps, amount=amounts, date=dates, fate=fates)
     def request(self, i: int, step: int, amount: int, date: bytes, fate: Fate) -> None:
@@ -58,87 +73,71 @@ class PersonsMachine(RuleBasedStateMachine):
         sent = {Tag.AMOUNT: amount.to_bytes(4), Tag.CARD_ID: payer, Tag.DATE: date}
         self.three.objects(i, Ins.REQUEST, sent, fate)
 
-    @rule(i=cards, certificate=ages, request=ages, date=dates, pin=st.booleans(), fate=fates)
-    def pay(self, i: int, certificate: int, request: int, date: bytes, pin: bool, fate: Fate) -> None:
-        if pin:
-            self.three.send(i, CommandApdu(0x00, Ins.VERIFY, 0x00, 0x81, PIN))
-        self._carry(i, Ins.PAY, {Tag.CERTIFICATE: certificate, Tag.REQUEST: request}, date, fate)
+    @rule(payer=cards, age=ages, date=dates, pin=st.booleans(), fate=fates)
+    def pay(self, payer: int, age: int, date: bytes, pin: bool, fate: Fate) -> None:
+        if request := self.three.pick(Tag.REQUEST, age):
+            if pin:
+                self.three.send(payer, CommandApdu(0x00, Ins.VERIFY, 0x00, PIN_REFERENCE, PIN))
+            certificate = self.three.certificate_of(self.three.opened_by[request])
+            sent = {Tag.CERTIFICATE: certificate, Tag.REQUEST: request, Tag.DATE: date}
+            self.three.objects(payer, Ins.PAY, sent, fate)
 
-    @rule(i=cards, certificate=ages, value=ages, date=dates, fate=fates)
-    def receive(self, i: int, certificate: int, value: int, date: bytes, fate: Fate) -> None:
-        self._carry(i, Ins.RECEIVE, {Tag.CERTIFICATE: certificate, Tag.VALUE: value}, date, fate)
+    @rule(age=ages, date=dates, fate=fates)
+    def receive(self, age: int, date: bytes, fate: Fate) -> None:
+        if value := self.three.pick(Tag.VALUE, age):
+            certificate, payee = self.three.certificate_of(value[1:7]), self.three.place_of(value[11:17])
+            sent = {Tag.CERTIFICATE: certificate, Tag.VALUE: value, Tag.DATE: date}
+            self.three.objects(payee, Ins.RECEIVE, sent, fate)
 
-    def _carry(self, i: int, ins: Ins, ages: dict[Tag, int], date: bytes, fate: Fate) -> None:
-        objects = {tag: self.three.pick(tag, age) for tag, age in ages.items()}
-        self.three.objects(i, ins, objects | {Tag.DATE: date}, fate)
+    @rule(kind=st.sampled_from([Tag.RECEIPT, Tag.REFUSAL]), age=ages, fate=fates)
+    def settle(self, kind: Tag, age: int, fate: Fate) -> None:
+        if answer := self.three.pick(kind, age):
+            self.three.objects(self.three.place_of(answer[1:7]), Ins.SETTLE, {kind: answer}, fate)
 
-    @rule(i=cards, kind=st.sampled_from([Tag.RECEIPT, Tag.REFUSAL, Tag.RESOLUTION]), age=ages, fate=fates)
-    def settle(self, i: int, kind: Tag, age: int, fate: Fate) -> None:
-        self.three.objects(i, Ins.SETTLE, {kind: self.three.pick(kind, age)}, fate)
+    @rule(i=cards, step=steps, amount=amounts, fates=st.lists(fates, min_size=1, max_size=16))
+    def transfer(self, i: int, step: int, amount: int, fates: list[Fate]) -> None:
+        """Transfers of four steps, each with its own fate; the last may stop half-way."""
+        now = NOW.to_bytes(4)
+        for at, fate in enumerate(fates):
+            match at % 4:
+                case 0:
+                    self.request(i, step, amount, now, fate)
+                case 1:
+                    self.pay((i + step) % 3, 0, now, True, fate)
+                case 2:
+                    self.receive(0, now, fate)
+                case 3:
+                    self.settle(Tag.RECEIPT, 0, fate)
 
-    @rule(i=cards, which=st.integers(0, 3), fate=fates)
-    def give_again(self, i: int, which: int, fate: Fate) -> None:
-        counter = self.three.accounts[i].seen.counters.payments - which
-        self.three.objects(i, Ins.GIVE_AGAIN, {Tag.COUNTER: max(0, counter).to_bytes(4)}, fate)
+    @rule(i=cards, which=st.integers(0, 1), kind=st.sampled_from([Tag.RECEIPT, Tag.REFUSAL]), fate=fates)
+    def resume(self, i: int, which: int, kind: Tag, fate: Fate) -> None:
+        for entry in self.three.accounts[i].seen.unsettled[which : which + 1]:
+            self.three.objects(i, Ins.GIVE_AGAIN, {Tag.COUNTER: entry.counter.to_bytes(4)}, fate)
+            self.receive(0, NOW.to_bytes(4), fate)
+            self.settle(kind, 0, fate)
 
-    @rule(i=cards, step=steps, amount=amounts, pin=st.booleans(), fates=st.tuples(fates, fates, fates, fates))
-    def transfer(self, i: int, step: int, amount: int, pin: bool, fates: tuple[Fate, ...]) -> None:
-        """All four steps, each with its own fate."""
-        payer, payee = (i + step) % 3, i
-        three, now = self.three, NOW.to_bytes(4)
-        self.request(payee, step, amount, now, fates[0])
-        own = three.pool[Tag.CERTIFICATE].index(three.certificates[payee].raw)
-        self.pay(payer, len(three.pool[Tag.CERTIFICATE]) - 1 - own, 0, now, pin, fates[1])
-        objects = {Tag.CERTIFICATE: three.certificates[payer].raw, Tag.VALUE: three.pick(Tag.VALUE, 0)}
-        three.objects(payee, Ins.RECEIVE, objects | {Tag.DATE: now}, fates[2])
-        for kind in (Tag.RECEIPT, Tag.REFUSAL):
-            self.settle(payer, kind, 0, fates[3])
+    # --- everybody else --------------------------------------------------------------------------
 
     @rule(i=cards, number=st.integers(0, 6), amount=amounts)
     def make_a_request_up(self, i: int, number: int, amount: int) -> None:
         """Nobody opened it, but it looks as if card ``i`` had, or soon would."""
         number += max(0, self.three.accounts[i].seen.counters.requests - 3)
-        self.three.learn(Tag.REQUEST, Request(number, bytes(8), amount, EUR).encode())
+        request = Request(number, bytes(8), amount, EUR).encode()
+        self.three.opened_by[request] = self.three.accounts[i].card
+        self.three.learn(Tag.REQUEST, request)
 
-    # --- the center ------------------------------------------------------------------------------
+    @rule(i=cards, row=st.sampled_from(TAKING), ages=st.tuples(ages, ages), fate=fates)
+    def bring(self, i: int, row: tuple[Ins, tuple[Tag, ...]], ages: tuple[int, ...], fate: Fate) -> None:
+        """Known messages of the right kinds, to any card."""
+        sent = {tag: self.three.pick(tag, age) for tag, age in zip(row[1], ages, strict=False)}
+        self.three.objects(i, row[0], sent, fate)
 
-    @rule(i=cards, uploads=st.booleans(), expiry=st.sampled_from([NOW, SOON, FAR]), few=st.booleans())
-    def sign_credit(self, i: int, uploads: bool, expiry: int, few: bool) -> None:
-        told = self.three.accounts[i].seen.counters
-        terms = {"count": 1, "amount": 500} if few else {"count": 20, "amount": 20_000}
-        self.three.credit(i, told.record if uploads else told.seen, expiry=expiry, issued=NOW, **terms)
-
-    @rule(i=cards, listed=st.sets(cards), time=st.integers(NOW - 1_000, SOON + 1_000))
-    def publish(self, i: int, listed: set[int], time: int) -> None:
-        self.three.publish(listed, time)
-
-    @rule(i=cards, beyond=st.integers(0, 2))
-    def order_unlock(self, i: int, beyond: int) -> None:
-        self.three.order_unlock(i, beyond)
-
-    @rule(i=cards, which=st.integers(0, 1))
-    def resolve(self, i: int, which: int) -> None:
-        for entry in self.three.accounts[i].seen.unsettled[which : which + 1]:
-            self.three.resolve(i, entry)
-
-    @rule(i=cards, tag=st.sampled_from([Tag.CREDIT, Tag.ORDER, Tag.HEAD]), age=ages, fate=fates)
-    def bring(self, i: int, tag: Tag, age: int, fate: Fate) -> None:
-        """PUT CREDIT, UNLOCK, PUT DATE."""
-        ins = {Tag.CREDIT: Ins.PUT_CREDIT, Tag.ORDER: Ins.UNLOCK, Tag.HEAD: Ins.PUT_DATE}[tag]
-        self.three.objects(i, ins, {tag: self.three.pick(tag, age)}, fate)
-
-    @rule(i=cards, head=ages, proof=ages, fate=fates)
-    def lock_out(self, i: int, head: int, proof: int, fate: Fate) -> None:
-        sent = {Tag.HEAD: self.three.pick(Tag.HEAD, head), Tag.PROOF: self.three.pick(Tag.PROOF, proof)}
-        self.three.objects(i, Ins.LOCK_OUT, sent, fate)
-
-    @precondition(lambda self: self.DEADLY)
-    @rule(i=cards, fate=fates)
-    def terminate(self, i: int, fate: Fate) -> None:
-        self.three.order_end(i)
-        self.three.objects(i, Ins.TERMINATE, {Tag.ORDER: self.three.pick(Tag.ORDER, 0)}, fate)
-
-    # --- everything else -------------------------------------------------------------------------
+    @rule(i=cards, ins=carriers, ages=st.tuples(ages, ages), fate=fates)
+    def cross(self, i: int, ins: Ins, ages: tuple[int, ...], fate: Fate) -> None:
+        """Any messages in any command that takes some."""
+        tags = BY_INS[ins].takes or BY_INS[ins].optional[:1]
+        sent = {tag: self.three.anything(age) for tag, age in zip(tags, ages, strict=False)}
+        self.three.objects(i, ins, sent, fate)
 
     @rule(i=cards, age=st.integers(0, 60), fate=fates)
     def replay(self, i: int, age: int, fate: Fate) -> None:
@@ -147,19 +146,51 @@ class PersonsMachine(RuleBasedStateMachine):
             sent = self.three.sent[-1 - age % len(self.three.sent)]
             self.three.send(i, sent, fate)
 
-    @rule(i=cards, ins=carriers, ages=st.lists(st.integers(0, 60), min_size=3, max_size=3), fate=fates)
-    def cross(self, i: int, ins: Ins, ages: list[int], fate: Fate) -> None:
-        """Any messages in any command that takes some."""
-        tags = BY_INS[ins].takes or BY_INS[ins].optional[:1]
-        sent = {tag: self.three.anything(age) for tag, age in zip(tags, ages, strict=False)}
-        self.three.objects(i, ins, sent, fate)
-
-    @rule(i=cards, tag=st.sampled_from(Tag), age=ages, at=st.integers(0, 200), bit=st.integers(0, 7))
-    def mutate(self, i: int, tag: Tag, age: int, at: int, bit: int) -> None:
+    @rule(tag=st.sampled_from(Tag), age=ages, at=st.integers(0, 200), bit=st.integers(0, 7))
+    def mutate(self, tag: Tag, age: int, at: int, bit: int) -> None:
         """One bit of a message is changed; other rules pick it up."""
-        if raw := bytearray(self.three.pick(tag, age)):
+        if tag not in (Tag.REQUEST, Tag.VALUE) and (raw := bytearray(self.three.pick(tag, age))):
             raw[at % len(raw)] ^= 1 << bit
             self.three.learn(tag, bytes(raw))
+
+    # --- the center ------------------------------------------------------------------------------
+
+    @rule(i=cards, uploads=st.booleans(), expiry=st.sampled_from([FAR, SOON, NOW]), few=st.booleans(), fate=fates)
+    def renew(self, i: int, uploads: bool, expiry: int, few: bool, fate: Fate) -> None:
+        told = self.three.accounts[i].seen.counters
+        terms = {"count": 1, "amount": 500} if few else {"count": 20, "amount": 20_000}
+        self.three.credit(i, told.record if uploads else told.seen, expiry=expiry, issued=NOW, **terms)
+        self.three.objects(i, Ins.PUT_CREDIT, {Tag.CREDIT: self.three.pick(Tag.CREDIT, 0)}, fate)
+
+    @rule(i=cards, listed=st.sets(cards), time=st.integers(NOW - 1_000, SOON + 1_000), fate=fates)
+    def publish(self, i: int, listed: set[int], time: int, fate: Fate) -> None:
+        self.three.publish(listed, time)
+        sent = {Tag.HEAD: self.three.pick(Tag.HEAD, 0)}
+        if i in listed:
+            proof = self.three.pick(Tag.PROOF, sorted(listed, reverse=True).index(i))
+            self.three.objects(i, Ins.LOCK_OUT, sent | {Tag.PROOF: proof}, fate)
+        else:
+            self.three.objects(i, Ins.PUT_DATE, sent, fate)
+
+    @rule(i=cards, beyond=st.integers(0, 2), fate=fates)
+    def unlock(self, i: int, beyond: int, fate: Fate) -> None:
+        self.three.order_unlock(i, beyond)
+        self.three.objects(i, Ins.UNLOCK, {Tag.ORDER: self.three.pick(Tag.ORDER, 0)}, fate)
+
+    @rule(i=cards, which=st.integers(0, 1), fate=fates)
+    def resolve(self, i: int, which: int, fate: Fate) -> None:
+        for entry in self.three.accounts[i].seen.unsettled[which : which + 1]:
+            if self.three.resolve(i, entry):
+                resolution = self.three.pick(Tag.RESOLUTION, 0)
+                self.three.objects(i, Ins.SETTLE, {Tag.RESOLUTION: resolution}, fate)
+
+    @precondition(lambda self: self.DEADLY)
+    @rule(i=cards, fate=fates)
+    def terminate(self, i: int, fate: Fate) -> None:
+        self.three.order_end(i)
+        self.three.objects(i, Ins.TERMINATE, {Tag.ORDER: self.three.pick(Tag.ORDER, 0)}, fate)
+
+    # --- everything else -------------------------------------------------------------------------
 
     @rule(i=cards, step=steps)
     def forge(self, i: int, step: int) -> None:

@@ -6,6 +6,7 @@ looks at the card that had it, and nothing may have changed in the others.
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 
 from apdu.command import CommandApdu
@@ -33,8 +34,8 @@ from apdu.status import StatusWord
 from applet_model.memory import Cut
 from host.exchange import exchange
 from tests.applet_model.ledger import Account, Ledger, Transfer
-from tests.applet_model.purses import ISSUER, Purse, command, personalized
-from tests.issuer import CERTIFICATION, FAR, NOW, ORDERS
+from tests.applet_model.purses import ISSUER, Purse, command, new_purse
+from tests.issuer import CERTIFICATION, FAR, NOW, ORDERS, transfer
 
 __all__ = ["ARRIVES", "Fate", "ThreeCards"]
 
@@ -59,15 +60,22 @@ class Fate:
 ARRIVES = Fate()
 
 
+@lru_cache
+def _at_the_start(roles: tuple[Role, Role]) -> list[bytes]:
+    """A float that has given each of two purses some money."""
+    small = {"history": 12, "unsettled": 2, "transfer_max": TRANSFER_MAX, "pin_above": PIN_ABOVE}
+    purses = [new_purse(1, initial=FLOAT_MAX, balance_max=FLOAT_MAX, allowed=(12, 12_000), **small)]
+    for serial, role in enumerate(roles, 2):
+        purses.append(new_purse(serial, role, balance_max=BALANCE_MAX, allowed=(12, 12_000), **small))
+        transfer(purses[0].slot, purses[-1].slot, PIN_ABOVE)
+    return [purse.image for purse in purses]
+
+
 class ThreeCards:
     """A float with money, and two purses; all so small that every limit is reached."""
 
     def __init__(self, roles: tuple[Role, Role]) -> None:
-        small = {"history": 12, "unsettled": 2, "transfer_max": TRANSFER_MAX, "pin_above": PIN_ABOVE}
-        images = [personalized(1, initial=FLOAT_MAX, balance_max=FLOAT_MAX, allowed=(12, 12_000), **small)]
-        for serial, role in enumerate(roles, 2):
-            images.append(personalized(serial, role, balance_max=BALANCE_MAX, allowed=(12, 12_000), **small))
-        self.purses = [Purse(image, Random(i).randbytes) for i, image in enumerate(images)]
+        self.purses = [Purse(image, Random(i).randbytes) for i, image in enumerate(_at_the_start(roles))]
         most = (FLOAT_MAX, BALANCE_MAX, BALANCE_MAX)
         self.accounts = [Account(p.id, p.image, m) for p, m in zip(self.purses, most, strict=True)]
         self.ledger = Ledger(self.accounts)
@@ -75,6 +83,7 @@ class ThreeCards:
         self.edition = 0
         self.pool: dict[Tag, list[bytes]] = {tag: [] for tag in Tag}
         self.serials = [1, 1, 1]
+        self.opened_by: dict[bytes, CardId] = {}
         self.certificates = [purse.session().get_certificate() for purse in self.purses]
         for certificate in self.certificates:
             self.learn(Tag.CERTIFICATE, certificate.raw)
@@ -97,6 +106,15 @@ class ThreeCards:
         """Some message of any kind."""
         known = [raw for tag in Tag for raw in self.pool[tag]]
         return known[-1 - age % len(known)]
+
+    def certificate_of(self, card: bytes) -> bytes:
+        """The certificate of one of the three, or the newest that is known."""
+        own = [certificate.raw for certificate in self.certificates if certificate.body.subject == card]
+        return own[0] if own else self.pick(Tag.CERTIFICATE, 0)
+
+    def place_of(self, card: bytes) -> int:
+        """Which of the three has this ID; some card when none has."""
+        return next((i for i, account in enumerate(self.accounts) if account.card == card), 0)
 
     # --- sending ---------------------------------------------------------------------------------
 
@@ -161,6 +179,7 @@ class ThreeCards:
             self.learn(tag, raw)
             if tag is Tag.REQUEST:
                 self.ledger.requests[own].append(Request.decode(raw))
+                self.opened_by[raw] = own
             elif tag in _SIGNED:
                 signed = Signed.decode(_SIGNED[tag], raw)
                 self.ledger.said.add(signed.verify(self.certificates[i].body.point))

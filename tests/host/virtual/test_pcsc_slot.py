@@ -26,6 +26,7 @@ pytestmark = pytest.mark.pcsc
 
 HELLO = bytes.fromhex("80E0000003010203")
 SECONDS = 10
+ROOT = Path(__file__).parents[3]
 OK = b"\x90\x00"
 
 
@@ -159,7 +160,7 @@ class exclusive:  # noqa: N801  (reads as a word)
 
 def talk(line: list[str], **environment: str) -> "subprocess.Popen[str]":
     pipe = subprocess.PIPE
-    return subprocess.Popen(line, stdin=pipe, stdout=pipe, text=True, env=os.environ | environment)
+    return subprocess.Popen(line, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=os.environ | environment)
 
 
 def test_a_transaction_keeps_others_out_and_outlives_a_reset(slot: PcscSlot) -> None:
@@ -193,9 +194,8 @@ class Rival:
     """
 
     def __init__(self, name: str) -> None:
-        root = str(Path(__file__).parents[3])
         line = [sys.executable, "-c", self.program, name]
-        self._process = talk(line, PYTHONPATH=root, PCSCLITE_NO_BLOCKING="1")
+        self._process = talk(line, PCSCLITE_NO_BLOCKING="1")
         assert self._said() == "connected"
 
     def _said(self) -> str:
