@@ -1,5 +1,6 @@
 """Who a card is: its ID number (ID store 4/10 of the patent), its role and its life-cycle state."""
 
+import re
 from enum import IntEnum
 from typing import Self
 
@@ -55,7 +56,7 @@ def _check_digit(digits: str) -> int:
 class CardId(bytes):
     """A card's ID number, 6 bytes: issuer (2), dense serial number (4), both big-endian.
 
-    As text ``00001-0000000042-9``: issuer, serial and a check digit over both.
+    As text ``00001-0000000042-0``: issuer, serial and a check digit over both.
     """
 
     SIZE = 6
@@ -77,7 +78,7 @@ class CardId(bytes):
     def parse(cls, text: str) -> Self:
         """Read the text form; raises FormatError for a wrong form or check digit."""
         parts = text.strip().split("-")
-        if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        if len(parts) != 3 or not all(re.fullmatch("[0-9]{1,10}", part) for part in parts):
             raise FormatError(f"card ID {text!r}: expected issuer-serial-check, as in {cls.of(1, 42).text}")
         card = cls.of(int(parts[0]), int(parts[1]))
         if card.text.split("-")[2] != parts[2]:

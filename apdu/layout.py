@@ -46,6 +46,7 @@ class Record:
     TYPE: ClassVar[int | None] = None
     LAYOUT: ClassVar[dict[str, Field]]
     SIZE: ClassVar[int]
+    _HEAD: ClassVar[bytes]
     _STRUCT: ClassVar[struct.Struct]
     _CONVERT: ClassVar[tuple[tuple[int, Callable[[Any], Any]], ...]]
     __slots__ = ()
@@ -53,17 +54,16 @@ class Record:
     def __init_subclass__(cls) -> None:
         """Compile the layout once per record class."""
         super().__init_subclass__()
-        prefix = "" if cls.TYPE is None else "B"
-        cls._STRUCT = struct.Struct(">" + prefix + "".join(field.code for field in cls.LAYOUT.values()))
-        cls.SIZE = cls._STRUCT.size
+        cls._HEAD = b"" if cls.TYPE is None else bytes((cls.TYPE,))
+        cls._STRUCT = struct.Struct(">" + "".join(field.code for field in cls.LAYOUT.values()))
+        cls.SIZE = len(cls._HEAD) + cls._STRUCT.size
         converters = ((i, field.convert) for i, field in enumerate(cls.LAYOUT.values()))
         cls._CONVERT = tuple((i, convert) for i, convert in converters if convert)
 
     def encode(self) -> bytes:
         """Return the SIZE bytes; raises FormatError when a number does not fit."""
-        values = [getattr(self, name) for name in self.LAYOUT]
         try:
-            return self._STRUCT.pack(*(values if self.TYPE is None else (self.TYPE, *values)))
+            return self._HEAD + self._STRUCT.pack(*[getattr(self, name) for name in self.LAYOUT])
         except struct.error as error:
             raise FormatError(f"{type(self).__name__}: {error}") from None
 
@@ -72,9 +72,9 @@ class Record:
         """Parse exactly SIZE bytes; raises FormatError for another length or type byte."""
         if len(raw) != cls.SIZE:
             raise FormatError(f"{cls.__name__} has {cls.SIZE} bytes, not {len(raw)}")
-        values = list(cls._STRUCT.unpack(raw))
-        if cls.TYPE is not None and values.pop(0) != cls.TYPE:
-            raise FormatError(f"{cls.__name__} begins with {cls.TYPE:02X}, not {raw[0]:02X}", 0)
+        if not raw.startswith(cls._HEAD):
+            raise FormatError(f"{cls.__name__} begins with {cls._HEAD.hex()}, not {raw[:1].hex()}", 0)
+        values = list(cls._STRUCT.unpack_from(raw, len(cls._HEAD)))
         for i, convert in cls._CONVERT:
             values[i] = convert(values[i])
         return cls(*values)

@@ -1,7 +1,5 @@
 """ECDSA P-256 with SHA-256, signatures as r and s of 32 bytes each, points as X and Y of 32 bytes each."""
 
-from functools import lru_cache
-
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -38,18 +36,13 @@ def sign(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
     return r.to_bytes(32) + s.to_bytes(32)
 
 
-@lru_cache(maxsize=256)
-def _public_key(point: bytes) -> ec.EllipticCurvePublicKey:
-    """Load a point; the library refuses one that is not on the curve with ValueError."""
-    return ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, b"\x04" + point)
-
-
 def verify(point: bytes, message: bytes, signature: bytes) -> None:
     """Check a signature; raises AuthenticityError also for a bad point or a wrong length."""
     if len(signature) != SIGNATURE_SIZE:
         raise AuthenticityError(f"a signature has {SIGNATURE_SIZE} bytes, not {len(signature)}")
     encoded = encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
     try:
-        _public_key(point).verify(encoded, message, _ECDSA)
+        key = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, b"\x04" + point)
+        key.verify(encoded, message, _ECDSA)
     except (InvalidSignature, ValueError):
         raise AuthenticityError("the signature does not verify") from None

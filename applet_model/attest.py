@@ -1,11 +1,10 @@
 """ATTEST: the card signs its state under a challenge, so that the center can reconcile and renew [0030]."""
 
 from apdu.messages import UNSETTLED_MAX, Attestation
-from apdu.objects import Request
 from apdu.payload import Tag, pack
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
-from applet_model import credit, unsettled
+from applet_model import unsettled
 from applet_model.card_state import Call, CardState
 from applet_model.decline import unless
 
@@ -23,11 +22,11 @@ def attest(card: CardState, call: Call) -> ResponseApdu:
         state=card.life_cycle,
         balance=cells.balance.number(),
         counter=cells.payments.number(),
-        request=Request.decode(cells.request.get()).number,
+        request=cells.request_number.number(),
         open=cells.request_open.number(),
         record=cells.record.number(),
         chain=cells.chain.get(),
-        credit=credit.stored(card).serial,
+        credit=card.credit.serial,
         edition=cells.edition.number(),
         date=cells.date.number(),
         unsettled=waiting.ljust(4 * UNSETTLED_MAX, b"\0"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
@@ -10,7 +10,7 @@ from apdu.command import CommandApdu
 from apdu.errors import AuthenticityError, FormatError
 from apdu.identity import LifeCycle
 from apdu.layout import Record
-from apdu.messages import BodyT, Certificate, Signed
+from apdu.messages import BodyT, Certificate, Credit, Signed
 from apdu.objects import KeyUse, Parameters
 from apdu.payload import Tag
 from apdu.signature import private_key
@@ -41,8 +41,20 @@ class Call:
     objects: dict[Tag, bytes] = field(default_factory=dict)
 
 
+_STATES = {int(state): state for state in LifeCycle}
+
+
+@lru_cache(maxsize=16)
+def _credit(raw: bytes) -> Credit:
+    """Every command asks for it several times, and it changes once in a month."""
+    return Credit.decode(raw[: Credit.SIZE])
+
+
 class CardState:
-    """Everything that handlers work on."""
+    """Everything that handlers work on.
+
+    What personalization stores never changes after activation: it is decoded once, at first use.
+    """
 
     def __init__(self, cells: MemoryMap, random: Callable[[int], bytes]) -> None:
         """``random`` returns as many random bytes as it is asked for."""
@@ -54,9 +66,9 @@ class CardState:
     @property
     def life_cycle(self) -> LifeCycle:
         """The state that dispatch asks for."""
-        return LifeCycle(self.cells.life_cycle.number())
+        return _STATES[self.cells.life_cycle.number()]
 
-    @property
+    @cached_property
     def parameters(self) -> Parameters:
         """What personalization gave the purse."""
         return Parameters.decode(self.cells.parameters.get())
@@ -66,10 +78,15 @@ class CardState:
         """The card's own key, which never leaves it."""
         return private_key(self.cells.private_key.get())
 
-    @property
+    @cached_property
     def certificate(self) -> Certificate:
         """The card's own certificate, verified when it was stored."""
         return Certificate.decode(self.cells.certificate.get()[: Certificate.SIZE])
+
+    @property
+    def credit(self) -> Credit:
+        """The credit information in the store (37)."""
+        return _credit(self.cells.credit.get())
 
     def forget_selection(self) -> None:
         """Clear what belongs to the selection."""

@@ -11,25 +11,22 @@ from applet_model import history
 from applet_model.card_state import Call, CardState
 from applet_model.decline import unless
 
-__all__ = ["check", "check_allowance", "put_credit", "stored"]
-
-
-def stored(card: CardState) -> Credit:
-    """The credit information in the store."""
-    return Credit.decode(card.cells.credit.get()[: Credit.SIZE])
+__all__ = ["check", "check_allowance", "put_credit"]
 
 
 def check(card: CardState, now: int) -> None:
     """Decline unless the credit is in date (9502) and history and balance agree (6985) [0033]."""
-    unless(now <= stored(card).expiry, StatusWord.CREDIT_EXPIRED)
-    newest = history.newest(card)
-    balance = card.parameters.initial if newest is None else newest.balance
-    unless(balance == card.cells.balance.number(), StatusWord.CONDITIONS_OF_USE)
+    unless(now <= card.credit.expiry, StatusWord.CREDIT_EXPIRED)
+    newest = history.newest_balance(card)
+    unless(
+        (card.parameters.initial if newest is None else newest) == card.cells.balance.number(),
+        StatusWord.CONDITIONS_OF_USE,
+    )
 
 
 def check_allowance(card: CardState, amount: int) -> None:
     """Decline with 9503 when the number or the amount of payments until renewal is used up."""
-    credit, cells = stored(card), card.cells
+    credit, cells = card.credit, card.cells
     count, paid = cells.used_count.number() + 1, cells.used_amount.number() + amount
     unless(count <= credit.count and paid <= credit.amount, StatusWord.CREDIT_LIMIT)
 
@@ -37,7 +34,7 @@ def check_allowance(card: CardState, amount: int) -> None:
 def put_credit(card: CardState, call: Call) -> ResponseApdu:
     """PUT CREDIT: only this card's, only a higher serial, only the center's; the counts begin anew."""
     signed = card.decode(Credit, call.objects[Tag.CREDIT])
-    credit, cells, old = signed.body, card.cells, stored(card)
+    credit, cells, old = signed.body, card.cells, card.credit
     unless(credit.card == card.certificate.subject, StatusWord.NOT_THIS_CARD)
     unless(credit.serial > old.serial and credit.seen >= old.seen, StatusWord.OLDER)
     unless(credit.seen <= cells.record.number(), StatusWord.WRONG_DATA)

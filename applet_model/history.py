@@ -6,7 +6,7 @@ A record that the center has not seen is never overwritten, so nothing is lost b
 from hashlib import sha256
 
 from apdu.commands import RECORDS_PER_FILE
-from apdu.messages import Credit, Value
+from apdu.messages import Value
 from apdu.objects import HistoryRecord, Kind
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
@@ -14,15 +14,15 @@ from applet_model.card_state import Call, CardState
 from applet_model.decline import unless
 from applet_model.memory import Transaction
 
-__all__ = ["append", "newest", "read_record", "received", "require_room", "seen"]
+__all__ = ["append", "newest_balance", "read_record", "received", "require_room", "seen"]
 
-_REQUEST_AT = 15
-"""Offset of the request number in a record."""
+_REQUEST_AT, _BALANCE_AT = 15, 23
+"""Offsets of request number and balance in a record."""
 
 
 def seen(card: CardState) -> int:
     """Number of the newest record that the center has seen: it stands in the credit information."""
-    return Credit.decode(card.cells.credit.get()[: Credit.SIZE]).seen
+    return card.credit.seen
 
 
 def require_room(card: CardState, records: int) -> None:
@@ -35,10 +35,10 @@ def _record(card: CardState, number: int) -> bytes:
     return card.cells.records[(number - 1) % card.cells.history_capacity].get()
 
 
-def newest(card: CardState) -> HistoryRecord | None:
-    """The newest record, if there is any."""
+def newest_balance(card: CardState) -> int | None:
+    """The balance in the newest record, if there is any."""
     number = card.cells.record.number()
-    return HistoryRecord.decode(_record(card, number)) if number else None
+    return int.from_bytes(_record(card, number)[_BALANCE_AT : _BALANCE_AT + 4]) if number else None
 
 
 def append(card: CardState, tx: Transaction, kind: Kind, value: Value, balance: int) -> None:

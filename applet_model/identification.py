@@ -5,7 +5,7 @@ from collections.abc import Callable
 from apdu import ber
 from apdu.commands import DATA_OBJECTS
 from apdu.identity import AID, LifeCycle
-from apdu.objects import Counters, CreditUsed, PurseStatus, ReferenceData, Request
+from apdu.objects import Counters, CreditUsed, PurseStatus, ReferenceData
 from apdu.payload import Tag, pack
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
@@ -57,7 +57,7 @@ def _counters(card: CardState) -> dict[Tag, bytes]:
     cells = card.cells
     counters = Counters(
         cells.payments.number(),
-        Request.decode(cells.request.get()).number,
+        cells.request_number.number(),
         cells.request_open.number(),
         cells.record.number(),
         history.seen(card),

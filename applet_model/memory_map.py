@@ -108,8 +108,10 @@ class MemoryMap:
         self.balance = self._number(4)
         self.payments = self._number(4)
         self.request, self.request_payer = self._cell(Request.SIZE), self._cell(CardId.SIZE)
+        self.request_number = NumberCell(self._backing, self.request.offset, 4)
         self.request_open = self._number(1)
         self.unsettled_used = tuple(self._number(1) for _ in range(self.unsettled_capacity))
+        self.unsettled_flags = Cell(self._backing, self.unsettled_used[0].offset, self.unsettled_capacity)
         value_size = Value.SIZE + SIGNATURE_SIZE
         self.unsettled_value = tuple(self._cell(value_size) for _ in range(self.unsettled_capacity))
         self.unsettled_point = tuple(self._cell(POINT_SIZE) for _ in range(self.unsettled_capacity))

@@ -11,7 +11,7 @@ from apdu.errors import FormatError
 from apdu.identity import AID, Role
 from apdu.layout import Record
 from apdu.messages import Certificate, Credit, Signed
-from apdu.objects import CenterKey, Parameters
+from apdu.objects import CenterKey, KeyUse, Parameters
 from apdu.response import ResponseApdu
 from apdu.signature import point_of, private_key
 from apdu.status import StatusWord
@@ -173,7 +173,7 @@ def _activate(card: CardState) -> None:
     """Check that all groups are there and belong together, then begin the purse's life; no way back."""
     cells = card.cells
     unless(cells.stored.number() == _COMPLETE, StatusWord.CONDITIONS_OF_USE)
-    parameters = card.parameters
+    parameters = Parameters.decode(cells.parameters.get())
     _check_certificate(card, parameters)
     credit = _check_credit(card, parameters)
     with cells.memory.transaction() as tx:
@@ -184,7 +184,6 @@ def _activate(card: CardState) -> None:
         tx.put(cells.date, credit.issued)
         tx.put(cells.chain, sha256(parameters.card).digest())
     card.session.channel = None
-    card.__dict__.pop("private_key", None)
 
 
 def _check_certificate(card: CardState, parameters: Parameters) -> None:
@@ -192,7 +191,8 @@ def _check_certificate(card: CardState, parameters: Parameters) -> None:
     body = signed.body
     own = (parameters.card, parameters.role, point_of(private_key(card.cells.private_key.get())))
     unless((body.subject, body.role, body.point) == own, StatusWord.NOT_THIS_CARD)
-    card.certified(signed)
+    point = card.center_point(body.key, KeyUse.CERTIFICATION)
+    card.check_signature(signed, point, StatusWord.CERTIFICATE_INVALID)
 
 
 def _check_credit(card: CardState, parameters: Parameters) -> Credit:

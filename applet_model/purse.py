@@ -47,7 +47,7 @@ def request(card: CardState, call: Call) -> ResponseApdu:
     credit.check(card, card.now(call))
     unless(_fits(card, amount), StatusWord.BALANCE_LIMIT)
     history.require_room(card, len(unsettled.used(card)) + 1)
-    number = _request(card).number + 1
+    number = cells.request_number.number() + 1
     unless(number <= _LAST, StatusWord.COUNTER_EXHAUSTED)
     opened = Request(number, card.random(8), amount, card.parameters.currency).encode()
     with cells.memory.transaction() as tx:
@@ -55,10 +55,6 @@ def request(card: CardState, call: Call) -> ResponseApdu:
         tx.put(cells.request_payer, payer)
         tx.put(cells.request_open, 1)
     return ResponseApdu(pack({Tag.CERTIFICATE: cells.certificate.get(), Tag.REQUEST: opened}))
-
-
-def _request(card: CardState) -> Request:
-    return Request.decode(card.cells.request.get())
 
 
 def pay(card: CardState, call: Call) -> ResponseApdu:
@@ -169,38 +165,36 @@ def settle(card: CardState, call: Call) -> ResponseApdu:
     unless(len(call.objects) == 1, StatusWord.WRONG_DATA)
     tag, raw = next(iter(call.objects.items()))
     if tag is Tag.RESOLUTION:
-        counter, refund = _resolved(card, raw)
+        _resolved(card, raw)
     else:
-        counter, refund = _answered(card, raw, Receipt if tag is Tag.RECEIPT else Refusal)
-    _end(card, counter, refund)
+        _answered(card, raw, Receipt if tag is Tag.RECEIPT else Refusal)
     return ResponseApdu()
 
 
-def _answered(card: CardState, raw: bytes, kind: type[Receipt | Refusal]) -> tuple[int, bool]:
+def _answered(card: CardState, raw: bytes, kind: type[Receipt | Refusal]) -> None:
     """Check the payee's receipt or refusal against the key that was kept with the transfer."""
     signed: Signed[Receipt | Refusal] = card.decode(kind, raw)
     answer = signed.body
     unless(answer.payer == card.certificate.subject, StatusWord.NOT_THIS_CARD)
-    _, value, point = unsettled.find(card, answer.counter)
+    place, value, point = unsettled.find(card, answer.counter)
     unless(answer.payee == value.body.payee, StatusWord.NOT_THIS_CARD)
     card.check_signature(signed, point, StatusWord.SIGNATURE_INVALID)
-    return answer.counter, kind is Refusal
+    _end(card, place, value.body, refund=kind is Refusal)
 
 
-def _resolved(card: CardState, raw: bytes) -> tuple[int, bool]:
+def _resolved(card: CardState, raw: bytes) -> None:
     """Check the center's resolution."""
     signed = card.decode(Resolution, raw)
     resolution = signed.body
     unless(resolution.payer == card.certificate.subject, StatusWord.NOT_THIS_CARD)
-    unsettled.find(card, resolution.counter)
+    place, value, _ = unsettled.find(card, resolution.counter)
     card.center_signed(signed, resolution.key)
-    return resolution.counter, resolution.outcome is Outcome.NEVER_RECEIVED
+    _end(card, place, value.body, refund=resolution.outcome is Outcome.NEVER_RECEIVED)
 
 
-def _end(card: CardState, counter: int, refund: bool) -> None:
+def _end(card: CardState, place: int, value: Value, refund: bool) -> None:
     """Forget the transfer; a refund also returns the money, in the same transaction."""
-    place, signed, _ = unsettled.find(card, counter)
-    cells, value = card.cells, signed.body
+    cells = card.cells
     with cells.memory.transaction() as tx:
         unsettled.release(card, tx, place)
         if refund:

@@ -85,7 +85,7 @@ class Transmission:
             same = (chain.header[1:], chain.cla) == (command.header[1:], command.cla | CHAINING)
             unless(same, StatusWord.LAST_OF_CHAIN_EXPECTED)
         check_header(self._card, row, command)
-        joined = command.with_data((chain.data if chain else b"") + command.data)
+        joined = command.with_data(chain.data + command.data) if chain is not None else command
         unless(len(joined.data) <= CHAIN_CAPACITY, StatusWord.WRONG_LENGTH)
         if more:
             self._chain = joined

@@ -4,7 +4,7 @@ from apdu.messages import Signed, Value
 from apdu.objects import UnsettledEntry
 from apdu.status import StatusWord
 from applet_model.card_state import CardState
-from applet_model.decline import Decline
+from applet_model.decline import Decline, unless
 from applet_model.memory import Transaction
 
 __all__ = ["counters", "entries", "find", "free_place", "keep", "release", "total", "used"]
@@ -12,7 +12,7 @@ __all__ = ["counters", "entries", "find", "free_place", "keep", "release", "tota
 
 def used(card: CardState) -> list[int]:
     """Places that hold a transfer."""
-    return [i for i, cell in enumerate(card.cells.unsettled_used) if cell.number()]
+    return [i for i, flag in enumerate(card.cells.unsettled_flags.get()) if flag]
 
 
 def _value(card: CardState, place: int) -> Value:
@@ -37,10 +37,9 @@ def total(card: CardState) -> int:
 
 def free_place(card: CardState) -> int:
     """A place for one more transfer; 9508 when there is none."""
-    for place, cell in enumerate(card.cells.unsettled_used):
-        if not cell.number():
-            return place
-    raise Decline(StatusWord.UNSETTLED_FULL)
+    place = card.cells.unsettled_flags.get().find(0)
+    unless(place >= 0, StatusWord.UNSETTLED_FULL)
+    return place
 
 
 def keep(card: CardState, tx: Transaction, place: int, value: bytes, point: bytes) -> None:
@@ -58,7 +57,7 @@ def release(card: CardState, tx: Transaction, place: int) -> None:
 def find(card: CardState, counter: int) -> tuple[int, Signed[Value], bytes]:
     """Place, signed value and payee's key of the transfer with this counter; 6A88 when there is none."""
     for place in used(card):
-        if _value(card, place).counter == counter:
-            raw = card.cells.unsettled_value[place].get()
-            return place, Signed.decode(Value, raw), card.cells.unsettled_point[place].get()
+        signed = Signed.decode(Value, card.cells.unsettled_value[place].get())
+        if signed.body.counter == counter:
+            return place, signed, card.cells.unsettled_point[place].get()
     raise Decline(StatusWord.DATA_NOT_FOUND)

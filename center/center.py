@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import create_engine, func, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import URL, Engine, create_engine, event, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from apdu.errors import InputError, RefusedError, StoreError
@@ -27,6 +27,14 @@ __all__ = ["Center"]
 _DAY = 86400
 
 
+def _engine(database: Path) -> Engine:
+    """SQLite whose transactions lock from their start: what a block has read holds until it has written."""
+    engine = create_engine(URL.create("sqlite", database=str(database)))
+    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
 class Center:
     """Registry and certificates; editions, renewal and the float build on it."""
 
@@ -35,14 +43,11 @@ class Center:
         self.folder, self.keys, self._clock = folder, keys, clock
         if not self._database(folder).exists():
             raise StoreError(f"{folder}: there is no center here; make one with: saifu center init")
-        self._engine = create_engine(f"sqlite:///{self._database(folder)}")
-        try:
-            with self.session() as session:
-                row = session.get(SettingRow, "settings")
-        except DatabaseError:
-            raise StoreError(f"{folder}: the center's database is damaged") from None
+        self._engine = _engine(self._database(folder))
+        with self.session() as session:
+            row = session.get(SettingRow, "settings")
         if row is None:
-            raise StoreError(f"{folder}: the center's database has no settings")
+            raise StoreError(f"{folder}: the center's database has no settings: take the copy that you keep")
         self.settings = Settings.decode(row.value)
 
     @staticmethod
@@ -53,15 +58,14 @@ class Center:
     def create(
         cls, folder: Path, settings: Settings, passphrase: bytes, clock: Callable[[], float] = time.time
     ) -> Self:
-        """Set a new center up; raises InputError when the folder has one already."""
-        if cls._database(folder).exists():
-            raise InputError(f"{folder}: there is a center here already; it is never overwritten")
+        """Set a new center up; raises InputError when the folder is not empty."""
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder}: there is something here already; it is never overwritten")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = CenterKeys.generate()
         keys.write(folder, passphrase)
         partial = folder / "center.sqlite.new"
-        partial.unlink(missing_ok=True)
-        engine = create_engine(f"sqlite:///{partial}")
+        engine = _engine(partial)
         Tables.metadata.create_all(engine)
         with Session(engine) as session, session.begin():
             session.add(SettingRow(name="settings", value=settings.encode()))
@@ -83,9 +87,15 @@ class Center:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A database transaction: all of the block, or nothing."""
-        with Session(self._engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        """A database transaction: all of the block, or nothing; one at a time, whoever asks.
+
+        Raises StoreError when the database is damaged, or in use for too long.
+        """
+        try:
+            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except DBAPIError as error:
+            raise StoreError(f"{self.folder}: the center's database cannot be used: {error.orig}") from None
 
     @property
     def now(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -27,6 +27,9 @@ __all__ = ["CERTIFICATION_KEY", "ORDERS_KEY", "CenterKeys"]
 
 CERTIFICATION_KEY, ORDERS_KEY = 1, 2
 """Numbers of the first keys; rolled-over keys would go on from there."""
+
+_PASSPHRASE_MAX = 1023
+"""What OpenSSL takes for an encrypted key file."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,7 +57,9 @@ class CenterKeys:
         return Signed.make(body, self.certification if _certifies(body) else self.orders)
 
     def write(self, folder: Path, passphrase: bytes) -> None:
-        """Write both keys, encrypted, readable by the owner only."""
+        """Write both keys, encrypted, readable by the owner only; raises InputError for a passphrase too long."""
+        if len(passphrase) > _PASSPHRASE_MAX:
+            raise InputError(f"the passphrase of a center has at most {_PASSPHRASE_MAX} bytes, not {len(passphrase)}")
         for name, key in (("certification", self.certification), ("orders", self.orders)):
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
             write_whole(folder / f"{name}.pem", pem, 0o600)
@@ -74,8 +79,8 @@ def _read(path: Path, passphrase: bytes) -> EllipticCurvePrivateKey:
         key = load_pem_private_key(path.read_bytes(), passphrase)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}; is this a center? (saifu center init)") from None
-    except ValueError:
+    except (ValueError, TypeError):
         raise InputError("the passphrase of the center is wrong, or its key files are damaged") from None
-    if not isinstance(key, EllipticCurvePrivateKey):
+    if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name != SECP256R1.name:
         raise StoreError(f"{path}: this is not a P-256 key")
     return key

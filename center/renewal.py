@@ -34,7 +34,7 @@ def begin_renewal(center: Center, card: CardId) -> RenewalChallenge:
 def renew(center: Center, attested: Attested, records: list[HistoryRecord]) -> Renewal:
     """Check the attested state and the history behind it, take both over, and sign new credit.
 
-    Raises RefusedError with the reason; the challenge is used up either way.
+    Raises RefusedError with the reason; the challenge of a card that is not listed is used up either way.
     """
     card = attested.attestation.body.card
     if is_listed(center, card):
@@ -58,11 +58,11 @@ def _authentic(center: Center, card: CardId, attested: Attested) -> Attestation:
     with center.session() as session:
         row = center.row(session, card)
         challenge, row.challenge = row.challenge, None
-        if row.certificate is None or row.certificate != attested.certificate.raw:
-            raise RefusedError(f"card {card} shows a certificate that it was not given")
-        point = Signed.decode(Certificate, row.certificate).body.point
+        certificate = row.certificate
+    if certificate is None or certificate != attested.certificate.raw:
+        raise RefusedError(f"card {card} shows a certificate that it was not given")
     try:
-        state = attested.attestation.verify(point)
+        state = attested.attestation.verify(Signed.decode(Certificate, certificate).body.point)
     except AuthenticityError:
         raise RefusedError(f"card {card}: the attestation is not signed by it") from None
     if challenge is None or not compare_digest(challenge, state.challenge):

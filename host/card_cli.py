@@ -20,7 +20,17 @@ from host.connection import CardConnection
 from host.console import JsonOption, ReaderOption, emit, open_slot, read_pin
 from host.session import PurseSession
 
-__all__ = ["apdu_command", "app", "date_text", "record_document", "record_line"]
+__all__ = ["UnexpectedAnswerError", "apdu_command", "app", "date_text", "record_document", "record_line"]
+
+
+class UnexpectedAnswerError(StatusError):
+    """The answer is not the one that --expect names; ``document`` has all answers, for --json."""
+
+    def __init__(self, command: str, sw: int, document: dict[str, Any]) -> None:
+        """``command`` says what was sent and expected."""
+        super().__init__(command, sw)
+        self.document = document
+
 
 app = typer.Typer(help="Look at a card, read its history, change its PIN.", no_args_is_help=True)
 
@@ -173,10 +183,12 @@ def apdu_command(
     with _connected(reader) as connection:
         exchanges = [(command, ResponseApdu.decode(connection.transmit(command.encode()))) for command in raw]
     document = {"exchanges": [_exchange_document(command, response) for command, response in exchanges]}
-    emit(as_json, document, [line for pair in exchanges for line in _exchange_lines(*pair)])
-    sw = exchanges[-1][1].sw
-    if any(wanted not in ("X", digit) for wanted, digit in zip(pattern, f"{sw:04X}", strict=False)):
-        raise StatusError(f"expected {expect.upper()}", sw)
+    command, response = exchanges[-1]
+    unexpected = any(wanted not in ("X", digit) for wanted, digit in zip(pattern, f"{response.sw:04X}", strict=False))
+    if not (unexpected and as_json):
+        emit(as_json, document, [line for pair in exchanges for line in _exchange_lines(*pair)])
+    if unexpected:
+        raise UnexpectedAnswerError(f"{_name(command)}, {pattern} was expected", response.sw, document)
 
 
 def _commands(texts: list[str]) -> list[CommandApdu]:

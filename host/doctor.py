@@ -45,7 +45,9 @@ _PARTS_ELSEWHERE = tuple(part for part in _PARTS_ON_LINUX if part.name == "opens
 def diagnose() -> list[Finding]:
     """Look for each part; never fails."""
     parts = _PARTS_ON_LINUX if sys.platform == "linux" else _PARTS_ELSEWHERE
-    return [_pyscard(), *(_look_for(part) for part in parts), *_service_and_readers()]
+    pyscard = _pyscard()
+    service = _service_and_readers() if pyscard.present else []
+    return [pyscard, *(_look_for(part) for part in parts), *service]
 
 
 def _look_for(part: _Part) -> Finding:
@@ -81,10 +83,12 @@ def _remedy_for_pyscard() -> str:
 
 
 def _service_and_readers() -> list[Finding]:
+    """Asked through pyscard, so only where that is."""
     try:
         readers = list_readers()
     except ReaderError as error:
-        return [Finding("PC/SC service", False, str(error), _remedy_for_service())]
+        said = str(error).removesuffix(": `saifu doctor` says what is missing")
+        return [Finding("PC/SC service", False, said, _remedy_for_service())]
     names = [f"{reader.name}{' (card)' if reader.card_present else ''}" for reader in readers]
     return [
         Finding("PC/SC service", True, "answers"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from apdu.command import CHAINING, CommandApdu
 from apdu.errors import FormatError, MisbehaviourError
 from apdu.response import ResponseApdu
+from apdu.status import StatusWord
 from host.connection import CardConnection
 
 __all__ = ["exchange"]
@@ -22,15 +23,15 @@ def exchange(connection: CardConnection, command: CommandApdu) -> ResponseApdu:
 
     Raises MisbehaviourError for an answer that no honest card gives, and what ``transmit`` raises.
     """
-    parts = [command.data[i : i + _SHORT_DATA] for i in range(0, len(command.data), _SHORT_DATA)] or [b""]
-    for part in parts[:-1]:
-        response = _once(connection, CommandApdu(command.cla | CHAINING, command.ins, command.p1, command.p2, part))
-        if response.sw != 0x9000:
+    while len(command.data) > _SHORT_DATA:
+        part = command.with_data(command.data[:_SHORT_DATA], command.cla | CHAINING)
+        response = _once(connection, replace(part, ne=None))
+        if response.sw != StatusWord.OK:
             return response
-    last = command.with_data(parts[-1])
-    response = _once(connection, last)
+        command = command.with_data(command.data[_SHORT_DATA:])
+    response = _once(connection, command)
     if response.sw >> 8 == 0x6C and command.ne is not None and not response.data:
-        response = _once(connection, replace(last, ne=response.sw & 0xFF or 256))
+        response = _once(connection, replace(command, ne=response.sw & 0xFF or 256))
     return _collect(connection, response)
 
 
@@ -47,6 +48,8 @@ def _once(connection: CardConnection, command: CommandApdu) -> ResponseApdu:
 
 def _collect(connection: CardConnection, response: ResponseApdu) -> ResponseApdu:
     """Follow 61xx (ISO 7816-4 clause 5.3.4), as long as each answer brings something."""
+    if response.sw >> 8 != 0x61:
+        return response
     data = response.data
     for _ in range(_PIECES_MAX):
         if response.sw >> 8 != 0x61:

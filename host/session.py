@@ -6,10 +6,11 @@ from typing import TypeVar
 from apdu import ber
 from apdu.command import CommandApdu
 from apdu.commands import BY_INS, PIN_REFERENCE, RECORDS_PER_FILE, Ins
-from apdu.errors import FormatError, MisbehaviourError
+from apdu.errors import FormatError, MisbehaviourError, RefusedError
 from apdu.identity import AID, CardId, LifeCycle
 from apdu.layout import Record
 from apdu.messages import (
+    UNSETTLED_MAX,
     Attestation,
     BodyT,
     Certificate,
@@ -36,7 +37,6 @@ from apdu.objects import (
 )
 from apdu.payload import Tag, pack, unpack
 from apdu.proof import Proof
-from apdu.response import ResponseApdu
 from apdu.status import StatusError, StatusWord
 from host.connection import CardConnection
 from host.exchange import exchange
@@ -44,6 +44,7 @@ from host.exchange import exchange
 __all__ = ["Answer", "Attested", "Paid", "PurseSession", "Requested", "Selected", "pin_block"]
 
 _NE = 256
+_HISTORY_MAX = 1024
 RecordT = TypeVar("RecordT", bound=Record)
 
 
@@ -96,31 +97,29 @@ class PurseSession:
     def __init__(self, connection: CardConnection) -> None:
         """Select the purse."""
         self._connection = connection
+        self._known: CardId | None = None
         self.selected = self.select()
 
     def _send(self, ins: Ins, p1: int = 0, p2: int = 0, data: bytes = b"", ne: int | None = None) -> bytes:
         row = BY_INS[ins]
         response = exchange(self._connection, CommandApdu(row.cla, ins, p1, p2, data, ne))
-        return self._checked(row.name, response)
-
-    @staticmethod
-    def _checked(name: str, response: ResponseApdu) -> bytes:
         if response.sw != StatusWord.OK:
-            raise StatusError(name, response.sw)
+            raise StatusError(row.name, response.sw)
         return response.data
 
     def _objects(self, ins: Ins, sent: dict[Tag, bytes]) -> dict[Tag, bytes]:
         """Send objects, and take the answer's apart as the command table says."""
         row = BY_INS[ins]
-        return _unpack(row.name, self._send(ins, data=pack(sent), ne=_NE if row.gives else None), row.gives)
+        return _unpack(ins, self._send(ins, data=pack(sent), ne=_NE if row.gives else None), row.gives)
 
     def _data_object(self, number: int, *tags: Tag) -> dict[Tag, bytes]:
-        name = f"GET DATA {number:04X}"
-        response = exchange(self._connection, CommandApdu(0x00, Ins.GET_DATA, number >> 8, number & 0xFF, ne=_NE))
-        return _unpack(name, self._checked(name, response), tags)
+        return _unpack(Ins.GET_DATA, self._send(Ins.GET_DATA, number >> 8, number & 0xFF, ne=_NE), tags)
 
     def select(self) -> Selected:
-        """SELECT by name. A locked or terminated card answers too: look at ``status.state``."""
+        """SELECT by name. A locked or terminated card answers too: look at ``status.state``.
+
+        Raises MisbehaviourError also when another card answers than at the first time.
+        """
         response = exchange(self._connection, CommandApdu(0x00, Ins.SELECT, 0x04, 0x00, AID, _NE))
         if response.sw not in (StatusWord.OK, StatusWord.SELECTED_LOCKED_OUT, StatusWord.SELECTED_TERMINATED):
             raise StatusError("SELECT", response.sw)
@@ -132,14 +131,17 @@ class PurseSession:
             raise MisbehaviourError(f"SELECT: {error}") from None
         if card is None and status.state not in (LifeCycle.BLANK, LifeCycle.PERSONALIZATION):
             raise MisbehaviourError("SELECT: a purse without a card ID")
+        if self._known not in (None, card):
+            raise MisbehaviourError(f"SELECT: card {self._known} calls itself {card} now")
+        self._known = card
         self.selected = Selected(card, status)
         return self.selected
 
     @property
     def card(self) -> CardId:
-        """The ID that SELECT told; raises MisbehaviourError for a card that has none yet."""
+        """The ID that SELECT told; raises RefusedError for a card that has none yet."""
         if self.selected.card is None:
-            raise MisbehaviourError("the card is blank: personalize it first")
+            raise RefusedError("the card is blank: personalize it first")
         return self.selected.card
 
     def get_parameters(self) -> Parameters:
@@ -172,11 +174,16 @@ class PurseSession:
         """GET DATA 0106: transfers that wait for their receipt, oldest first."""
         raw = self._data_object(0x0106, Tag.UNSETTLED)[Tag.UNSETTLED]
         size = UnsettledEntry.SIZE
+        if len(raw) > UNSETTLED_MAX * size:
+            raise MisbehaviourError(f"GET DATA 0106: more than {UNSETTLED_MAX} unsettled transfers")
         return [_decode(UnsettledEntry, raw[i : i + size]) for i in range(0, len(raw), size)]
 
     def get_capacities(self) -> Capacities:
         """GET DATA 0107."""
-        return _decode(Capacities, self._data_object(0x0107, Tag.CAPACITIES)[Tag.CAPACITIES])
+        capacities = _decode(Capacities, self._data_object(0x0107, Tag.CAPACITIES)[Tag.CAPACITIES])
+        if capacities.history > _HISTORY_MAX:
+            raise MisbehaviourError(f"GET DATA 0107: a history of {capacities.history} records")
+        return capacities
 
     def get_reference_data(self) -> ReferenceData:
         """GET DATA 0108."""
@@ -231,7 +238,7 @@ class PurseSession:
         """RECEIVE a value; the answer is a receipt or a refusal, not verified here."""
         sent = {Tag.CERTIFICATE: paid.certificate.raw, Tag.VALUE: paid.value.raw, Tag.DATE: date.to_bytes(4)}
         raw = self._send(Ins.RECEIVE, data=pack(sent), ne=_NE)
-        objects = _unpack("RECEIVE", raw, (), (Tag.RECEIPT, Tag.REFUSAL))
+        objects = _unpack(Ins.RECEIVE, raw, (), (Tag.RECEIPT, Tag.REFUSAL))
         if Tag.RECEIPT in objects and len(objects) == 1:
             return _signed(Receipt, objects[Tag.RECEIPT])
         if Tag.REFUSAL in objects and len(objects) == 1:
@@ -269,11 +276,11 @@ class PurseSession:
         self._objects(Ins.TERMINATE, {Tag.ORDER: order.raw})
 
 
-def _unpack(name: str, raw: bytes, required: tuple[Tag, ...], optional: tuple[Tag, ...] = ()) -> dict[Tag, bytes]:
+def _unpack(ins: Ins, raw: bytes, required: tuple[Tag, ...], optional: tuple[Tag, ...] = ()) -> dict[Tag, bytes]:
     try:
         return unpack(raw, required, optional)
     except FormatError as error:
-        raise MisbehaviourError(f"{name}: {error}") from None
+        raise MisbehaviourError(f"{BY_INS[ins].name}: {error}") from None
 
 
 def _decode(kind: type[RecordT], raw: bytes) -> RecordT:

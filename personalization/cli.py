@@ -229,11 +229,11 @@ def _deliver_to(letters: Path | None) -> Callable[[Letter], None]:
 
 
 def _append_letter(path: Path, letter: Letter) -> None:
-    """Write a letter before the card is made, so that no PIN is ever lost."""
-    new = not path.exists()
+    """Write a letter before the card is made, so that no PIN is ever lost; the file is its owner's alone."""
     with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8", newline="") as file:
+        path.chmod(0o600)
         writer = csv.writer(file)
-        if new:
+        if not os.fstat(file.fileno()).st_size:
             writer.writerow(["card", "holder", "pin", "resetting_code"])
         writer.writerow([letter.card, letter.holder, letter.pin, letter.resetting_code])
         file.flush()

@@ -25,24 +25,26 @@ class Journal:
         self.path = path
         self.allotted: dict[int, CardId] = {}
         self.done: set[int] = set()
-        if path.exists():
-            self._read(orders)
-        else:
+        if not path.exists() or not self._read(orders):
             self._append({"format": _FORMAT, "list": orders.digest})
 
-    def _read(self, orders: OrderList) -> None:
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
+    def _read(self, orders: OrderList) -> bool:
+        """Take over what is there; returns False when even the first line was cut off."""
+        raw = self.path.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if len(whole) < len(raw):
+            os.truncate(self.path, len(whole))
+        if not whole:
+            return False
         try:
-            head, *entries = [json.loads(line) for line in whole]
+            head, *entries = [json.loads(line) for line in whole.splitlines()]
             if (head.get("format"), head.get("list")) != (_FORMAT, orders.digest):
                 raise InputError(f"{self.path} belongs to another list; finish that one, or move its journal away")
             for entry in entries:
                 self._note(entry)
         except (ValueError, KeyError, TypeError, AttributeError, FormatError):
             raise StoreError(f"{self.path} is damaged: look which cards are done, and move it away") from None
-        if len(whole) < len(lines):
-            self.path.write_text("".join(whole), encoding="utf-8")
+        return True
 
     def _note(self, entry: dict[str, Any]) -> None:
         if "card" in entry:

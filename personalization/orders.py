@@ -101,12 +101,16 @@ def _order(path: str, line: int, header: list[str], cells: list[str], faults: li
     checks = {
         "holder": (holder and holder.isprintable() and len(holder) <= 100) or "a name of 1 to 100 characters is wanted",
         "pin": not pin or _is_pin(pin) or "a PIN has 4 to 8 digits",
-        "file": not file or Path(file).name == file or "a file name without folders is wanted",
+        "file": not file or _is_file_name(file) or "a file name without folders is wanted",
     }
     for name, fault in checks.items():
         if isinstance(fault, str) and name in header:
             faults.append(f"{path}:{line}: column {header.index(name) + 1} ({name}): {fault}")
     return Order(line, holder, pin or None, file or f"line-{line}.card")
+
+
+def _is_file_name(text: str) -> bool:
+    return text.isprintable() and text != ".." and Path(text).name == text
 
 
 def _is_pin(text: str) -> bool:

@@ -12,8 +12,9 @@ import typer
 import center.cli
 import host.cli
 import personalization.cli
-from apdu.errors import SaifuError
+from apdu.errors import InputError, SaifuError, StoreError
 from center.line import LocalLine
+from host.card_cli import UnexpectedAnswerError
 from host.terminal.line import CenterLine
 from personalization.issuer_line import IssuerLine
 from saifu import __version__
@@ -75,16 +76,33 @@ app.command()(demo)
 
 
 def main() -> None:
-    """Run the command line; an error of saifu's becomes one clear text and its exit code."""
+    """Run the command line; whatever goes wrong becomes one clear text and an exit code, with --json a document."""
     try:
-        app()
+        code = app(prog_name="saifu", standalone_mode=False) or 0
     except SaifuError as error:
-        code = exit_code(error)
-        if "--json" in sys.argv:
-            document = {"error": {"kind": type(error).__name__, "message": str(error), "exit_code": code}}
-            typer.echo(json.dumps(document, ensure_ascii=False))
-        typer.echo(f"saifu: {error}", err=True)
-        sys.exit(code)
-    except KeyboardInterrupt:
-        typer.echo("saifu: interrupted", err=True)
-        sys.exit(130)
+        code = _fail(error)
+    except OSError as error:
+        code = _fail(StoreError(f"{error.filename or 'the system'}: {error.strerror}"))
+    except typer.Abort:
+        code = _fail(InputError("a question was not answered: the input has ended"))
+    except typer.TyperException as error:
+        # with no text, help was asked for by giving no command, and is shown already
+        code = _fail(InputError(_usage(error))) if error.format_message() else error.exit_code
+    sys.exit(code)
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What is wrong with a command line, and where its help is."""
+    command = getattr(getattr(error, "ctx", None), "command_path", "saifu")
+    return f"{error.format_message()} See: {command} --help"
+
+
+def _fail(error: SaifuError) -> int:
+    """Say what went wrong, on standard error, and as a document for --json; returns the exit code."""
+    code = exit_code(error)
+    if "--json" in sys.argv:
+        seen = error.document if isinstance(error, UnexpectedAnswerError) else {}
+        failure = {"kind": type(error).__name__, "message": str(error), "exit_code": code}
+        typer.echo(json.dumps(seen | {"error": failure}, ensure_ascii=False))
+    typer.echo(f"saifu: {error}", err=True)
+    return code

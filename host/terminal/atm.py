@@ -9,7 +9,7 @@ from host.terminal.line import CenterLine
 from host.terminal.renewal import renew
 from host.terminal.steps import Step
 from host.terminal.terminal import Terminal
-from host.terminal.transfer import Transfer, resume, transfer
+from host.terminal.transfer import Transfer, transfer
 
 __all__ = ["Atm"]
 
@@ -35,16 +35,16 @@ class Atm(Terminal):
 
     def _access(self, card: PurseSession, purse: PurseSession, line: CenterLine) -> None:
         """Check, finish what was cut, and renew: "automatically, at access" [0032]."""
-        self.check_blacklist(card, Step.S206)
-        for torn in resume(purse, card, self.now) + resume(card, purse, self.now):
-            self.display.show(f"a transfer of {self.money(torn.amount)} that was cut is ended")
+        self.check_blacklist((card,), Step.S206)
+        self.finish_torn(purse, card)
         renew(card, line)
+        self.check_credit(card)
         self.carry_head(card)
 
     def renew(self, slot: CardSlot, line: CenterLine) -> Credit:
         """Fig. 7: renew the credit information, by the owner's wish."""
         with self.cards((slot,), Step.S110) as (card,):
-            self.check_blacklist(card, Step.S206)
+            self.check_blacklist((card,), Step.S206)
             credit = renew(card, line)
             self.display.show(f"card {card.card}: new credit information, number {credit.serial}")
             self.carry_head(card)
@@ -53,7 +53,7 @@ class Atm(Terminal):
     def unblock_pin(self, slot: CardSlot, resetting_code: bytes, new_pin: bytes) -> None:
         """Give a blocked PIN its tries back; both codes are blocks of 8 bytes."""
         with self.cards((slot,), Step.S110) as (card,):
-            self.check_blacklist(card, Step.S206)
+            self.check_blacklist((card,), Step.S206)
             card.reset_retry_counter(resetting_code, new_pin)
             self.display.show(f"card {card.card}: the PIN is replaced")
 

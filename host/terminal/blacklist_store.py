@@ -27,7 +27,7 @@ class BlacklistStore:
             raise InputError(
                 f"{folder}: this terminal trusts no center yet; give it one with: saifu terminal import TRUST-FILE"
             )
-        self.trust = Trust.decode(self._trust_file.read_text(encoding="utf-8"))
+        self.trust = Trust.decode(self._trust_file.read_text(encoding="utf-8", errors="replace"))
         self.edition = self._load_edition()
 
     @property
@@ -47,7 +47,7 @@ class BlacklistStore:
         """Begin to trust a center; raises RefusedError when the terminal trusts another one already."""
         trust = Trust.decode(text)
         file = folder / "trust.json"
-        if file.exists() and Trust.decode(file.read_text(encoding="utf-8")) != trust:
+        if file.exists() and Trust.decode(file.read_text(encoding="utf-8", errors="replace")) != trust:
             raise RefusedError(f"{folder}: this terminal trusts another center; use another folder for this one")
         write_whole(file, text.encode())
         return cls(folder)
@@ -99,8 +99,11 @@ class BlacklistStore:
     def _newest_head(self) -> Signed[Head] | None:
         if not self._newest_head_file.exists():
             return None
-        head = Signed.decode(Head, self._newest_head_file.read_bytes())
-        check_head(head, self.trust.issuer, self.trust.keys)
+        try:
+            head = Signed.decode(Head, self._newest_head_file.read_bytes())
+            check_head(head, self.trust.issuer, self.trust.keys)
+        except SaifuError as error:
+            raise StoreError(f"{self._newest_head_file}: {error}; remove this file") from None
         return head
 
     @property

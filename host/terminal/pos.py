@@ -9,11 +9,11 @@ from host.terminal.renewal import renew
 from host.terminal.sales import SalesStore
 from host.terminal.steps import Step
 from host.terminal.terminal import Terminal
-from host.terminal.transfer import Transfer, resume, transfer
+from host.terminal.transfer import Transfer, transfer
 
 __all__ = ["InsufficientMoneyError", "PointOfSale"]
 
-_RENEWABLE = (StatusWord.CREDIT_EXPIRED, StatusWord.CREDIT_LIMIT)
+_RENEWABLE = (StatusWord.CREDIT_EXPIRED, StatusWord.CREDIT_LIMIT, StatusWord.HISTORY_FULL)
 
 
 class InsufficientMoneyError(RefusedError):
@@ -41,9 +41,11 @@ class PointOfSale(Terminal):
             self.display.step(Step.S302, str(money))
             self.display.step(Step.S303)
             self._check(payer, till)
-            self._enough(payer, amount)
-            self.display.step(Step.S310, str(money))
-            done = self._transfer(payer, till, amount, line)
+            done = self._finished(payer, till, amount, sales)
+            if done is None:
+                self._enough(payer, amount)
+                self.display.step(Step.S310, str(money))
+                done = self._transfer(payer, till, amount, line)
             sales.update(till)
             self.display.step(Step.S312, f"{self.money(sales.amount(till.card))} in all")
             if done.settled:
@@ -51,16 +53,23 @@ class PointOfSale(Terminal):
         return done
 
     def _check(self, payer: PurseSession, till: PurseSession) -> None:
-        """S304 to S308, then whatever was cut between these two cards before."""
+        """S304 to S308."""
         self.display.step(Step.S304, payer.card.text)
         self.display.step(Step.S305, f"edition {self.store.number}")
         self.display.step(Step.S306)
-        self.check_blacklist(payer, Step.S308)
-        self.check_blacklist(till, Step.S308)
+        self.check_blacklist((payer, till), Step.S308)
         self.check_credit(payer)
-        for torn in resume(payer, till, self.now):
-            what = "finished" if torn.credited else "refused and paid back"
-            self.display.show(f"a payment of {self.money(torn.amount)} that was cut is {what}")
+
+    def _finished(self, payer: PurseSession, till: PurseSession, amount: int, sales: SalesStore) -> Transfer | None:
+        """End what was cut between these two cards before.
+
+        A payment of this amount that no sale was counted for is this very sale, paid when it was cut:
+        it is returned, so that nobody pays twice.
+        """
+        for torn in self.finish_torn(payer, till):
+            if torn.credited and torn.amount == amount and not sales.has(till.card, payer.card, torn.counter):
+                return torn
+        return None
 
     def _enough(self, payer: PurseSession, amount: int) -> None:
         """S307, S309, S311."""
@@ -72,20 +81,22 @@ class PointOfSale(Terminal):
             raise InsufficientMoneyError(f"card {payer.card} holds {self.money(balance)}, too little")
 
     def _transfer(self, payer: PurseSession, till: PurseSession, amount: int, line: CenterLine | None) -> Transfer:
-        """S310; where there is a line, credit that is out of date or used up is renewed on the way."""
+        """S310; where there is a line, the card that wants to be renewed is renewed on the way, once each."""
         money = self.money(amount)
 
         def ask_pin() -> bytes:
             return self.panel.pin(f"{money} from {payer.card}")
 
-        try:
-            return transfer(payer, till, amount, self.now, ask_pin)
-        except StatusError as error:
-            if line is None or error.sw not in _RENEWABLE or error.command != "PAY":
-                raise
-        self.display.show(f"the credit of card {payer.card} is being renewed")
-        renew(payer, line)
-        return transfer(payer, till, amount, self.now, ask_pin)
+        declining = {"REQUEST": till, "PAY": payer}
+        while True:
+            try:
+                return transfer(payer, till, amount, self.now, ask_pin)
+            except StatusError as error:
+                card = declining.pop(error.command, None)
+                if line is None or card is None or error.sw not in _RENEWABLE:
+                    raise
+            self.display.show(f"the credit of card {card.card} is being renewed")
+            renew(card, line)
 
     def open_till(self, merchant: CardSlot, sales: SalesStore) -> int:
         """At start: take over sales that the merchant's card has and the stores have not; returns how many."""

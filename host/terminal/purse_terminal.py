@@ -9,7 +9,7 @@ from host.connection import CardSlot
 from host.session import PurseSession
 from host.terminal.steps import Step
 from host.terminal.terminal import Terminal
-from host.terminal.transfer import Transfer, resume, transfer
+from host.terminal.transfer import Transfer, transfer
 
 __all__ = ["Inspection", "PurseTerminal", "inspect"]
 
@@ -45,8 +45,7 @@ class PurseTerminal(Terminal):
             self.display.step(Step.S104, payee.card.text)
             self.display.step(Step.S105, f"edition {self.store.number}")
             self.display.step(Step.S106)
-            for session in (payer, payee):
-                self.check_blacklist(session, Step.S108)
+            self.check_blacklist((payer, payee), Step.S108)
             self.check_credit(payer)
             self.finish_torn(payer, payee)
             self.display.step(Step.S107, str(money))
@@ -56,19 +55,10 @@ class PurseTerminal(Terminal):
                 self.carry_head(session)
         return done
 
-    def finish_torn(self, one: PurseSession, other: PurseSession) -> list[Transfer]:
-        """End transfers between two cards that were cut, whichever of them pays."""
-        ended = resume(one, other, self.now) + resume(other, one, self.now)
-        for torn in ended:
-            what = "finished" if torn.credited else "refused and paid back"
-            self.display.show(f"a transfer of {self.money(torn.amount)} that was cut is {what}")
-        return ended
-
     def resume(self, first: CardSlot, second: CardSlot) -> list[Transfer]:
         """Only end what was cut between two cards."""
         with self.cards((first, second), Step.S110) as (one, other):
-            for session in (one, other):
-                self.check_blacklist(session, Step.S108)
+            self.check_blacklist((one, other), Step.S108)
             return self.finish_torn(one, other)
 
     def insert(self, slot: CardSlot) -> Inspection:
@@ -78,7 +68,7 @@ class PurseTerminal(Terminal):
             self.display.step(Step.S202, session.card.text)
             self.display.step(Step.S203, f"edition {self.store.number}")
             self.display.step(Step.S204)
-            self.check_blacklist(session, Step.S206)
+            self.check_blacklist((session,), Step.S206)
             seen = inspect(session)
             self.display.step(Step.S205, str(self.money(seen.balance)))
             self.carry_head(session)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import LargeBinary, create_engine, func, select
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from apdu.errors import MisbehaviourError, StoreError
 from apdu.identity import CardId
 from apdu.objects import HistoryRecord, Kind
 from host.session import PurseSession
@@ -53,27 +55,44 @@ class SalesStore:
     """Stores 32 and 33 in one SQLite file."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file."""
+        """Open or make the file; raises StoreError when it is damaged."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = create_engine(f"sqlite:///{path}")
-        _Tables.metadata.create_all(self._engine)
+        try:
+            _Tables.metadata.create_all(self._engine)
+        except DatabaseError:
+            self.close()
+            raise StoreError(f"{path}: the sales stores cannot be read; put the file aside to begin new ones") from None
 
     def close(self) -> None:
         """Close the database."""
         self._engine.dispose()
 
     def update(self, merchant: PurseSession) -> int:
-        """S312: take over all records of the merchant's card since the last time; returns how many sales."""
+        """S312: take over all records of the merchant's card since the last time; returns how many sales.
+
+        Raises MisbehaviourError when the card's records do not go on from those taken over before.
+        """
         newest = merchant.get_counters().record
         with Session(self._engine) as session, session.begin():
             mark = session.get(_MarkRow, bytes(merchant.card)) or _MarkRow(merchant=bytes(merchant.card), record=0)
             missing = min(newest - mark.record, merchant.get_capacities().history)
             records = [merchant.read_record(age) for age in range(missing)]
+            if missing < 0 or any(record.number != newest - age for age, record in enumerate(records)):
+                raise MisbehaviourError(f"card {merchant.card}: its records do not go on from record {mark.record}")
             sales = [_row(merchant.card, record) for record in records if record.kind is Kind.RECEIVED]
             session.add_all(sales)
             mark.record = newest
             session.add(mark)
         return len(sales)
+
+    def has(self, merchant: CardId, customer: CardId, counter: int) -> bool:
+        """Whether the payment that bears this counter of the customer's card is counted."""
+        sale = select(_SaleRow).where(
+            _SaleRow.merchant == bytes(merchant), _SaleRow.customer == bytes(customer), _SaleRow.counter == counter
+        )
+        with Session(self._engine) as session:
+            return session.scalars(sale).first() is not None
 
     def amount(self, merchant: CardId) -> int:
         """Sales amount store (32): the sum of all sales, in minor units."""

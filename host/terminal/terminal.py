@@ -4,16 +4,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from apdu.errors import AuthenticityError, MisbehaviourError, ReaderError, RefusedError
+from apdu.errors import AuthenticityError, CardError, ReaderError, RefusedError
 from apdu.identity import LifeCycle
 from apdu.money import Money
-from apdu.status import StatusError
 from host.connection import CardSlot, Ejection
 from host.session import PurseSession
 from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.credit_check import CreditCheckUnit
 from host.terminal.panel import Display, Input
 from host.terminal.steps import Step
+from host.terminal.transfer import Transfer, resume
 
 __all__ = ["ListedCardError", "Terminal"]
 
@@ -74,31 +74,33 @@ class Terminal:
         if ejection is Ejection.REMOVE_BY_HAND:
             self.display.show(f"{slot.name}: {ejection.value}")
 
-    def check_blacklist(self, session: PurseSession, lock: Step) -> None:
-        """Do no business with a listed card: lock it out (S108, S206, S308), raise ListedCardError.
+    def check_blacklist(self, sessions: Sequence[PurseSession], lock: Step) -> None:
+        """Do no business with a listed card: lock each out (S108, S206, S308), raise ListedCardError.
 
         Also raises RefusedError for a card that is locked out already or not active.
         """
-        self._learn(session)
+        for session in sessions:
+            self._learn(session)
         if warning := self.store.staleness(self.now):
             self.display.show(f"warning: {warning}")
-        if session.card in self.store:
-            self.display.step(lock, session.card.text)
-            raise ListedCardError(self._lock_out(session))
-        state = session.selected.status.state
-        if state is not LifeCycle.ACTIVE:
-            raise RefusedError(f"card {session.card} is {state.text}: no business with it")
+        if listed := [session for session in sessions if session.card in self.store]:
+            raise ListedCardError("; ".join([self._lock_out(session, lock) for session in listed]))
+        for session in sessions:
+            state = session.selected.status.state
+            if state is not LifeCycle.ACTIVE:
+                raise RefusedError(f"card {session.card} is {state.text}: no business with it")
 
-    def _lock_out(self, session: PurseSession) -> str:
+    def _lock_out(self, session: PurseSession, lock: Step) -> str:
         """Lock a listed card out and see that it is so; returns what happened."""
         card = session.card
-        head, proof = self.store.prove(card)
+        self.display.step(lock, card.text)
         try:
-            session.lock_out(head, proof)
-        except StatusError as error:
+            session.lock_out(*self.store.prove(card))
+            locked = session.select().status.state is LifeCycle.LOCKED_OUT
+        except (CardError, ReaderError) as error:
             return f"card {card} is listed; it could not be locked out ({error}): no business with it"
-        if session.select().status.state is not LifeCycle.LOCKED_OUT:
-            raise MisbehaviourError(f"card {card} is listed, and pretends to be locked out: keep it")
+        if not locked:
+            return f"card {card} is listed, and pretends to be locked out: keep it"
         return f"card {card} is listed: it is locked out"
 
     def _learn(self, session: PurseSession) -> None:
@@ -117,8 +119,24 @@ class Terminal:
         if self._check_unit is not None:
             self._check_unit.check(session, self.now)
 
+    def finish_torn(self, one: PurseSession, other: PurseSession) -> list[Transfer]:
+        """End transfers between two cards that were cut, whichever of them pays."""
+        ended = resume(one, other, self.now) + resume(other, one, self.now)
+        for torn in ended:
+            what = "finished" if torn.credited else "refused and paid back"
+            self.display.show(f"a transfer of {self.money(torn.amount)} that was cut is {what}")
+        for session in (one, other) if ended else ():
+            session.select()
+        return ended
+
     def carry_head(self, session: PurseSession) -> None:
-        """Give a card the newest head, off the critical path; the card's date moves with it."""
+        """Give a card the newest head, off the critical path; the card's date moves with it.
+
+        The business is done by then: a card that is gone, or does not take it, goes without.
+        """
         edition = self.store.edition
         if edition is not None and session.selected.status.edition < edition.head.body.edition:
-            session.put_date(edition.head)
+            try:
+                session.put_date(edition.head)
+            except (CardError, ReaderError) as error:
+                self.display.show(f"card {session.card} takes no head: {error}")

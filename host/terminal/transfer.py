@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 from apdu.errors import MisbehaviourError, ReaderError, RefusedError
 from apdu.messages import Refusal, Value
+from apdu.objects import UnsettledEntry
 from apdu.status import StatusError, StatusWord, tries_left
 from host.session import Answer, Paid, PurseSession, Requested
 
 __all__ = ["Transfer", "resume", "transfer"]
+
+_TRIES_MOST = 15
+"""A PIN has at most 15 tries, so after the first wrong one at most 14 are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pi
     _check_paid(paid, payer, payee, requested)
     done = _deliver(payer, payee, paid, now)
     if not done.credited:
-        raise RefusedError(f"card {payee.card} refused the money; it is back on card {payer.card}")
+        back = "is back on" if done.settled else "comes back when this meets it again:"
+        raise RefusedError(f"card {payee.card} refused the money; it {back} card {payer.card}")
     return done
 
 
@@ -47,13 +52,18 @@ def _pay(payer: PurseSession, requested: Requested, now: int, pin: Callable[[], 
 
 
 def _verify(payer: PurseSession, pin: Callable[[], bytes]) -> None:
-    """Ask for the PIN until it is right or no tries are left."""
+    """Ask for the PIN until it is right or no tries are left; each wrong one must cost a try."""
+    before = _TRIES_MOST
     while True:
         try:
             return payer.verify(pin())
         except StatusError as error:
-            if tries_left(error.sw) is None:
+            left = tries_left(error.sw)
+            if left is None:
                 raise
+        if left >= before:
+            raise MisbehaviourError(f"card {payer.card} counts no tries of the PIN")
+        before = left
 
 
 def _check_paid(paid: Paid, payer: PurseSession, payee: PurseSession, requested: Requested) -> None:
@@ -84,8 +94,25 @@ def _check_answer(answer: Answer, paid: Paid) -> None:
 
 
 def resume(payer: PurseSession, payee: PurseSession, now: int) -> list[Transfer]:
-    """End every unsettled transfer from one card to the other, in any terminal, as often as needed."""
+    """End every unsettled transfer from one card to the other, in any terminal, as often as needed.
+
+    One that is older than the payee's history stays for the center to resolve.
+    """
     if not payer.selected.status.unsettled:
         return []
-    torn = [entry.counter for entry in payer.get_unsettled() if entry.payee == payee.card]
-    return [_deliver(payer, payee, payer.give_again(counter), now) for counter in torn]
+    torn = [entry for entry in payer.get_unsettled() if entry.payee == payee.card]
+    return [done for entry in torn if (done := _resume_one(payer, payee, entry, now))]
+
+
+def _resume_one(payer: PurseSession, payee: PurseSession, entry: UnsettledEntry, now: int) -> Transfer | None:
+    paid = payer.give_again(entry.counter)
+    value = paid.value.body
+    named = (value.payer, value.counter, value.payee, value.amount, paid.certificate.body.subject)
+    if named != (payer.card, entry.counter, payee.card, entry.amount, payer.card):
+        raise MisbehaviourError(f"card {payer.card} answers GIVE AGAIN with something else than was asked")
+    try:
+        return _deliver(payer, payee, paid, now)
+    except StatusError as error:
+        if (error.command, error.sw) != ("RECEIVE", StatusWord.BEYOND_HISTORY):
+            raise
+        return None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from apdu.errors import InputError, PcscUnavailableError, SaifuError
-from host.virtual.daemon import SOCKET_VARIABLE
+from host.virtual.parts import SOCKET_VARIABLE
 from host.virtual.reader import SlotContent, VirtualReader
 
 __all__ = ["ControlServer", "ask", "content_as_json"]
@@ -43,6 +43,7 @@ class _Asked(socketserver.StreamRequestHandler):
     timeout = _ASKER_SECONDS
 
     def handle(self) -> None:
+        """Answer one order."""
         try:
             answer = {"ok": True, "slots": self.server.do(self.rfile.readline(_LONGEST_LINE))}
         except TimeoutError:

@@ -33,10 +33,7 @@ from apdu.errors import PcscUnavailableError
 from host.virtual.parts import find_pcscd, find_vpcd
 from host.virtual.vpcd import connect
 
-__all__ = ["SOCKET_VARIABLE", "PrivatePcscd"]
-
-SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
-"""Environment variable in which every PC/SC client on Linux finds the daemon's socket."""
+__all__ = ["PrivatePcscd"]
 
 _NAME = "saifu virtual reader"
 _RUN = Path("/run/pcscd")

@@ -1,4 +1,4 @@
-"""Where the parts of PC/SC on Linux lie, and the words for a part that is missing."""
+"""Where the parts of PC/SC on Linux are found, and the words for a part that is missing."""
 
 import os
 import shutil
@@ -6,7 +6,10 @@ from pathlib import Path
 
 from apdu.errors import PcscUnavailableError
 
-__all__ = ["find_driver", "find_pcscd", "find_program", "find_vpcd"]
+__all__ = ["SOCKET_VARIABLE", "find_driver", "find_pcscd", "find_program", "find_vpcd"]
+
+SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
+"""Environment variable in which every PC/SC client on Linux finds the daemon's socket."""
 
 _SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin", "/usr/local/bin")
 _DRIVER_FOLDERS = ("/usr/lib/pcsc/drivers", "/usr/lib64/pcsc/drivers", "/usr/local/lib/pcsc/drivers")

@@ -1,4 +1,4 @@
-"""The virtual reader: a private pcscd and the cards in its two slots. POSIX only."""
+"""The virtual reader: a private pcscd and the cards in its two slots. For POSIX; imported everywhere."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from typing import Self
 
 from apdu.errors import InputError
 from host.virtual.cards import CARD_PROGRAM, CardProcess
-from host.virtual.daemon import SOCKET_VARIABLE, PrivatePcscd
+from host.virtual.parts import SOCKET_VARIABLE
 
 __all__ = ["SlotContent", "VirtualReader"]
 
@@ -33,6 +33,8 @@ class VirtualReader:
 
     def __init__(self, program: Sequence[str] = CARD_PROGRAM) -> None:
         """``program`` is the command that becomes a card."""
+        from host.virtual.daemon import PrivatePcscd
+
         self.pcscd = PrivatePcscd()
         self._program = program
         self._cards: dict[int, CardProcess] = {}

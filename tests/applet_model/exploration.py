@@ -44,8 +44,10 @@ class Message:
     raw: bytes
 
 
-State = tuple[tuple[bytes, ...], frozenset[Message]]
-Step = tuple[int, CommandApdu]
+State = tuple[tuple[int, ...], int]
+"""The memory of each card, and a bit for each message that was said; numbers as Exploration gives them."""
+Step = tuple[int, bytes]
+"""A card, and the command that it gets."""
 
 
 def _settled(image: bytes) -> bytes:
@@ -54,53 +56,76 @@ def _settled(image: bytes) -> bytes:
 
 
 class Exploration:
-    """All that ``purses`` cards can come to, each opening and paying ``transfers`` requests."""
+    """All that ``purses`` cards can come to, each opening and paying up to ``transfers`` requests."""
 
     def __init__(self, purses: int, transfers: int) -> None:
-        self.transfers = transfers
+        self.transfers, self.issued = transfers, purses * transfers
         images = [
             _settled(personalized(i + 1, initial=transfers, history=8, unsettled=2, balance_max=100))
             for i in range(purses)
         ]
         self.ids = [ISSUER.id(i + 1) for i in range(purses)]
         self.certificates = [Purse(image).session().get_certificate().raw for image in images]
-        made_up = {
-            Message(Tag.REQUEST, i, Request(number, bytes(8), 1, EUR).encode())
-            for i in range(purses)
-            for number in range(1, transfers + 1)
-        }
-        self.start: State = (tuple(images), frozenset(made_up))
-        self.issued = purses * transfers
+        self._images: dict[bytes, int] = {}
+        self._looks: list[Seen] = []
+        self._backings: list[bytes] = []
+        self._messages: dict[Message, int] = {}
+        self._outcomes: dict[tuple[int, bytes], tuple[int, int]] = {}
+        self._choices: dict[tuple[int, int, int], list[bytes]] = {}
+        memories = tuple(self._number(image) for image in images)
+        self.start: State = (memories, self._made_up())
         self.states: dict[State, tuple[State, Step] | None] = {self.start: None}
-        self._executed: dict[tuple[bytes, bytes], tuple[bytes, ResponseApdu]] = {}
-        self._looks: dict[bytes, Seen] = {}
+
+    def _made_up(self) -> int:
+        """Requests that no card has opened, or not yet: with each number, and a nonce of zeros."""
+        known = 0
+        for i in range(len(self.ids)):
+            for number in range(1, self.transfers + 1):
+                known |= self._bit(Message(Tag.REQUEST, i, Request(number, bytes(8), 1, EUR).encode()))
+        return known
+
+    def _number(self, image: bytes) -> int:
+        """The number of a memory; a new one is looked into once."""
+        if image not in self._images:
+            self._images[image] = len(self._images)
+            self._backings.append(image)
+            self._looks.append(Seen.of(image))
+        return self._images[image]
+
+    def _bit(self, message: Message) -> int:
+        return 1 << self._messages.setdefault(message, len(self._messages))
 
     def violation(self) -> list[str] | None:
         """Search; the shortest way to a state in which money was made or lost, or None."""
         waiting = deque([self.start])
         while waiting:
             state = waiting.popleft()
-            for step in self._steps(state):
-                after = self._after(state, step)
-                if after in self.states:
-                    continue
-                self.states[after] = (state, step)
-                if not self._conserved(after):
-                    return self._way(after)
-                waiting.append(after)
+            for step in self._steps(*state):
+                after = self._heard(*self._after(state, step))
+                if after not in self.states:
+                    self.states[after] = (state, step)
+                    if not self._conserved(after[0]):
+                        return self._way(after)
+                    waiting.append(after)
         return None
 
-    def _steps(self, state: State) -> Iterator[Step]:
+    def _steps(self, memories: tuple[int, ...], known: int) -> Iterator[Step]:
         """Every command that could do something."""
-        images, known = state
-        for i, image in enumerate(images):
-            told = self._look(image).counters
-            if told.requests < self.transfers:
-                for payer in self.ids[:i] + self.ids[i + 1 :]:
-                    yield i, command(Ins.REQUEST, {Tag.AMOUNT: _AMOUNT, Tag.CARD_ID: payer, Tag.DATE: _ON_TIME})
-            for message in known:
-                if message.by != i and (message.tag is not Tag.REQUEST or told.payments < self.transfers):
-                    yield from ((i, wanted) for wanted in self._deliver(message, self.ids[i]))
+        for i, memory in enumerate(memories):
+            key = (i, memory, known)
+            if key not in self._choices:
+                self._choices[key] = [wanted.encode() for wanted in self._wanted(*key)]
+            yield from ((i, wanted) for wanted in self._choices[key])
+
+    def _wanted(self, i: int, memory: int, known: int) -> Iterator[CommandApdu]:
+        told = self._looks[memory].counters
+        if told.requests < self.transfers:
+            for payer in self.ids[:i] + self.ids[i + 1 :]:
+                yield command(Ins.REQUEST, {Tag.AMOUNT: _AMOUNT, Tag.CARD_ID: payer, Tag.DATE: _ON_TIME})
+        for message, bit in self._messages.items():
+            may_pay = message.tag is not Tag.REQUEST or told.payments < self.transfers
+            if known >> bit & 1 and message.by != i and may_pay:
+                yield from self._deliver(message, self.ids[i])
 
     def _deliver(self, message: Message, to: CardId) -> Iterator[CommandApdu]:
         """The commands that bring a message, if it is for this card."""
@@ -113,34 +138,41 @@ class Exploration:
         elif tag in (Tag.RECEIPT, Tag.REFUSAL) and raw[1:7] == to:
             yield command(Ins.SETTLE, {tag: raw})
 
+    def _heard(self, memories: tuple[int, ...], known: int) -> State:
+        """Add all that cards say without changing: who can say more can do no less, so nothing is left out."""
+        said = known
+        for step in self._steps(memories, known):
+            after, more = self._after((memories, known), step)
+            if after == memories:
+                said |= more
+        return (memories, said) if said == known else self._heard(memories, said)
+
     def _after(self, state: State, step: Step) -> State:
-        images, known = state
-        i, wanted = step
-        image, answer = self._execute(images[i], i, wanted.encode())
+        (memories, known), (i, wanted) = state, step
+        key = (memories[i], wanted)
+        if key not in self._outcomes:
+            self._outcomes[key] = self._execute(memories[i], i, wanted)
+        memory, said = self._outcomes[key]
+        return (*memories[:i], memory, *memories[i + 1 :]), known | said
+
+    def _execute(self, memory: int, i: int, wanted: bytes) -> tuple[int, int]:
+        """Run the real card; its memory afterwards, and what it said."""
+        backing = MemoryBacking(self._backings[memory])
+        seed = self.ids[i] + self._looks[memory].counters.requests.to_bytes(4)
+        card = SmartCard(backing, lambda size: sha256(seed).digest()[:size])
+        card.power_on()
+        card.transmit(_SELECT)
+        answer = ResponseApdu.decode(card.transmit(wanted))
+        said = 0
         if answer.sw == StatusWord.OK and answer.data:
             objects = unpack(answer.data, (), (Tag.CERTIFICATE, *_SAID))
-            known |= {Message(tag, i, objects[tag]) for tag in _SAID if tag in objects}
-        return (*images[:i], image, *images[i + 1 :]), known
+            for tag in objects.keys() & set(_SAID):
+                said |= self._bit(Message(tag, i, objects[tag]))
+        return self._number(_settled(backing.image())), said
 
-    def _execute(self, image: bytes, i: int, wanted: bytes) -> tuple[bytes, ResponseApdu]:
-        if (image, wanted) not in self._executed:
-            backing = MemoryBacking(image)
-            seed = self.ids[i] + self._look(image).counters.requests.to_bytes(4)
-            card = SmartCard(backing, lambda size: sha256(seed).digest()[:size])
-            card.power_on()
-            card.transmit(_SELECT)
-            answer = ResponseApdu.decode(card.transmit(wanted))
-            self._executed[image, wanted] = (_settled(backing.image()), answer)
-        return self._executed[image, wanted]
-
-    def _look(self, image: bytes) -> Seen:
-        if image not in self._looks:
-            self._looks[image] = Seen.of(image)
-        return self._looks[image]
-
-    def _conserved(self, state: State) -> bool:
+    def _conserved(self, memories: tuple[int, ...]) -> bool:
         """Balances, and unsettled money that its payee has not received, are what was issued."""
-        looks = dict(zip(self.ids, map(self._look, state[0]), strict=True))
+        looks = dict(zip(self.ids, (self._looks[memory] for memory in memories), strict=True))
         doubt = sum(
             entry.amount
             for payer, seen in looks.items()
@@ -157,5 +189,5 @@ class Exploration:
         way = []
         while before := self.states[state]:
             state, (i, wanted) = before
-            way.append(f"card {i + 1}: {Ins(wanted.ins).name}")
+            way.append(f"card {i + 1}: {Ins(wanted[1]).name}")
         return way[::-1]

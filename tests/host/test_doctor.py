@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from host import doctor as doctor_module
 from host.doctor import Finding, diagnose
 from host.doctor_cli import doctor
-from host.virtual.daemon import SOCKET_VARIABLE, PrivatePcscd
+from host.virtual.daemon import PrivatePcscd
+from host.virtual.parts import SOCKET_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 

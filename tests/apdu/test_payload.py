@@ -1,0 +1,77 @@
+"""Payload objects: tlv8 with exactly the objects that a command takes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apdu.errors import FormatError
+from apdu.payload import Tag, pack, unpack
+
+VALUES = st.one_of(st.binary(max_size=300), st.sampled_from([0, 1, 254, 255, 256, 509, 510, 511, 765]).map(bytes))
+OBJECTS = st.dictionaries(st.sampled_from(Tag), VALUES, max_size=6)
+
+
+def test_as_protocol_writes_it() -> None:
+    packed = pack({Tag.AMOUNT: bytes.fromhex("000000c8"), Tag.CARD_ID: bytes(6)})
+    assert packed.hex() == "8304000000c8" + "8006000000000000"
+
+
+def test_a_long_value_is_split_over_entries_of_its_type() -> None:
+    packed = pack({Tag.PROOF: b"\x07" * 300})
+    assert packed.hex() == "8dff" + "07" * 255 + "8d2d" + "07" * 45
+
+
+@given(OBJECTS)
+def test_there_and_back(objects: dict[Tag, bytes]) -> None:
+    assert unpack(pack(objects), objects.keys()) == objects
+    assert unpack(pack(objects), (), [*Tag]) == objects
+
+
+@given(OBJECTS.filter(bool), st.data())
+def test_what_is_required_must_be_there(objects: dict[Tag, bytes], data: st.DataObject) -> None:
+    gone = data.draw(st.sampled_from(sorted(objects)))
+    packed = pack({tag: value for tag, value in objects.items() if tag is not gone})
+    with pytest.raises(FormatError, match=gone.name):
+        unpack(packed, objects.keys())
+
+
+@given(OBJECTS, st.integers(0, 255), st.binary(max_size=9))
+def test_what_is_not_named_must_not_be_there(objects: dict[Tag, bytes], tag: int, value: bytes) -> None:
+    known = {*map(int, objects)}
+    if tag in known:
+        return
+    with pytest.raises(FormatError, match="unknown"):
+        unpack(bytes((tag, len(value))) + value + pack(objects), objects.keys())
+
+
+def test_nothing_comes_twice() -> None:
+    one, other = pack({Tag.AMOUNT: bytes(4)}), pack({Tag.DATE: bytes(4)})
+    with pytest.raises(FormatError, match="twice"):
+        unpack(one + other + one, (Tag.AMOUNT, Tag.DATE))
+
+
+def test_nothing_comes_twice_in_a_row() -> None:
+    """A short entry ends its object: another one of its type behind it is the same object again."""
+    one = pack({Tag.AMOUNT: bytes(4)})
+    with pytest.raises(FormatError):
+        unpack(one + one, (Tag.AMOUNT,))
+
+
+@given(st.binary(max_size=600))
+def test_bytes_parse_or_raise_format_error(raw: bytes) -> None:
+    try:
+        objects = unpack(raw, (), [*Tag])
+    except FormatError:
+        return
+    assert sum(map(len, objects.values())) <= len(raw)
+
+
+@pytest.mark.parametrize("raw", ["83", "8304", "8304000000", "830400000000ff", "83ff00", "00"])
+def test_cut_off(raw: str) -> None:
+    with pytest.raises(FormatError):
+        unpack(bytes.fromhex(raw), (Tag.AMOUNT,))
+
+
+def test_tags_are_distinct_and_context_specific() -> None:
+    assert sorted(Tag) == [*range(0x80, 0x97)]
+    assert max(Tag) <= 0xBE
