@@ -203,10 +203,10 @@ def _life_cycle_moves() -> str:
 
 
 def _bench() -> str:
-    """What `make bench` measured on this machine, if it has run here."""
+    """What `make bench` measured on this machine; nothing if it has not run here."""
     file = Path(__file__).resolve().parent.parent / "build" / "bench.json"
     if not file.exists():
-        return "`make bench` measures, and writes `build/bench.json`."
+        return ""
     payment = json.loads(file.read_text(encoding="utf-8"))["payment"]
     times = ", ".join(f"{name} {round(ms)} ms" for name, ms in payment["modelled_ms"].items())
     text = f"A payment is {payment['payer_apdus']} APDUs to the payer's card, {payment['payer_bytes']} bytes in all."

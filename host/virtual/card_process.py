@@ -58,6 +58,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description="be the card of an image, in a slot of the virtual reader")
     parser.add_argument("--port", type=int, required=True, help="loopback port of the slot")
+    parser.add_argument("--no-quick-ack", action="store_true", help="to measure what quick ACK gains")
     parser.add_argument("image", type=Path, help="card image")
     arguments = parser.parse_args()
     try:
@@ -65,7 +66,7 @@ def main() -> int:
     except (SaifuError, OSError) as error:
         print(error, flush=True)
         return 1
-    stay_inserted(arguments.port, card)
+    stay_inserted(arguments.port, card, quick_ack=not arguments.no_quick_ack)
     return 0
 
 

@@ -46,8 +46,8 @@ class Message:
 
 State = tuple[tuple[int, ...], int]
 """The memory of each card, and a bit for each message that was said; numbers as Exploration gives them."""
-Step = tuple[int, bytes]
-"""A card, and the command that it gets."""
+Outcome = tuple[int, int]
+"""A card's memory after a command, and what it said."""
 
 
 def _settled(image: bytes) -> bytes:
@@ -69,12 +69,11 @@ class Exploration:
         self._images: dict[bytes, int] = {}
         self._looks: list[Seen] = []
         self._backings: list[bytes] = []
-        self._messages: dict[Message, int] = {}
-        self._outcomes: dict[tuple[int, bytes], tuple[int, int]] = {}
-        self._choices: dict[tuple[int, int, int], list[bytes]] = {}
+        self._messages: list[Message] = []
+        self._outcomes: dict[tuple[int, int, int], list[Outcome]] = {}
         memories = tuple(self._number(image) for image in images)
-        self.start: State = (memories, self._made_up())
-        self.states: dict[State, tuple[State, Step] | None] = {self.start: None}
+        self.start: State = self._heard(memories, self._made_up())
+        self.states: dict[State, State] = {}
 
     def _made_up(self) -> int:
         """Requests that no card has opened, or not yet: with each number, and a nonce of zeros."""
@@ -93,44 +92,65 @@ class Exploration:
         return self._images[image]
 
     def _bit(self, message: Message) -> int:
-        return 1 << self._messages.setdefault(message, len(self._messages))
+        if message not in self._messages:
+            self._messages.append(message)
+        return 1 << self._messages.index(message)
 
     def violation(self) -> list[str] | None:
         """Search; the shortest way to a state in which money was made or lost, or None."""
+        self.states = {self.start: self.start}
         waiting = deque([self.start])
         while waiting:
             state = waiting.popleft()
-            for step in self._steps(*state):
-                after = self._heard(*self._after(state, step))
+            for after in self._next(state):
                 if after not in self.states:
-                    self.states[after] = (state, step)
+                    self.states[after] = state
                     if not self._conserved(after[0]):
                         return self._way(after)
                     waiting.append(after)
         return None
 
-    def _steps(self, memories: tuple[int, ...], known: int) -> Iterator[Step]:
-        """Every command that could do something."""
+    def _next(self, state: State) -> Iterator[State]:
+        """Every state that one more command leads to."""
+        memories, known = state
         for i, memory in enumerate(memories):
-            key = (i, memory, known)
-            if key not in self._choices:
-                self._choices[key] = [wanted.encode() for wanted in self._wanted(*key)]
-            yield from ((i, wanted) for wanted in self._choices[key])
+            for after, said in self._moves(i, memory, known):
+                if after != memory:
+                    yield self._heard((*memories[:i], after, *memories[i + 1 :]), known | said)
 
-    def _wanted(self, i: int, memory: int, known: int) -> Iterator[CommandApdu]:
-        told = self._looks[memory].counters
-        if told.requests < self.transfers:
-            for payer in self.ids[:i] + self.ids[i + 1 :]:
-                yield command(Ins.REQUEST, {Tag.AMOUNT: _AMOUNT, Tag.CARD_ID: payer, Tag.DATE: _ON_TIME})
-        for message, bit in self._messages.items():
-            may_pay = message.tag is not Tag.REQUEST or told.payments < self.transfers
-            if known >> bit & 1 and message.by != i and may_pay:
-                yield from self._deliver(message, self.ids[i])
+    def _heard(self, memories: tuple[int, ...], known: int) -> State:
+        """Add all that cards say without changing: who knows more can do no less, so nothing is left out."""
+        said = known
+        for i, memory in enumerate(memories):
+            for after, more in self._moves(i, memory, known):
+                if after == memory:
+                    said |= more
+        return (memories, said) if said == known else self._heard(memories, said)
 
-    def _deliver(self, message: Message, to: CardId) -> Iterator[CommandApdu]:
+    def _moves(self, i: int, memory: int, known: int) -> Iterator[Outcome]:
+        """What card ``i`` can be made to do: open a request, or answer any message that is known."""
+        yield from self._outcome(i, memory, -1)
+        for number in range(known.bit_length()):
+            if known >> number & 1:
+                yield from self._outcome(i, memory, number)
+
+    def _outcome(self, i: int, memory: int, message: int) -> list[Outcome]:
+        """What comes of one message; each is tried once on each memory."""
+        key = (i, memory, message)
+        if key not in self._outcomes:
+            wanted = self._deliver(self._messages[message], i) if message >= 0 else self._open(i)
+            self._outcomes[key] = [self._execute(memory, i, one) for one in wanted]
+        return self._outcomes[key]
+
+    def _open(self, i: int) -> Iterator[CommandApdu]:
+        """REQUEST, from any other card."""
+        for payer in self.ids[:i] + self.ids[i + 1 :]:
+            yield command(Ins.REQUEST, {Tag.AMOUNT: _AMOUNT, Tag.CARD_ID: payer, Tag.DATE: _ON_TIME})
+
+    def _deliver(self, message: Message, i: int) -> Iterator[CommandApdu]:
         """The commands that bring a message, if it is for this card."""
-        tag, raw, certificate = message.tag, message.raw, self.certificates[message.by]
-        if tag is Tag.REQUEST:
+        to, tag, raw, certificate = self.ids[i], message.tag, message.raw, self.certificates[message.by]
+        if tag is Tag.REQUEST and message.by != i:
             yield command(Ins.PAY, {Tag.CERTIFICATE: certificate, tag: raw, Tag.DATE: _ON_TIME})
         elif tag is Tag.VALUE and raw[11:17] == to:
             for date in (_ON_TIME, _TOO_LATE):
@@ -138,31 +158,18 @@ class Exploration:
         elif tag in (Tag.RECEIPT, Tag.REFUSAL) and raw[1:7] == to:
             yield command(Ins.SETTLE, {tag: raw})
 
-    def _heard(self, memories: tuple[int, ...], known: int) -> State:
-        """Add all that cards say without changing: who can say more can do no less, so nothing is left out."""
-        said = known
-        for step in self._steps(memories, known):
-            after, more = self._after((memories, known), step)
-            if after == memories:
-                said |= more
-        return (memories, said) if said == known else self._heard(memories, said)
-
-    def _after(self, state: State, step: Step) -> State:
-        (memories, known), (i, wanted) = state, step
-        key = (memories[i], wanted)
-        if key not in self._outcomes:
-            self._outcomes[key] = self._execute(memories[i], i, wanted)
-        memory, said = self._outcomes[key]
-        return (*memories[:i], memory, *memories[i + 1 :]), known | said
-
-    def _execute(self, memory: int, i: int, wanted: bytes) -> tuple[int, int]:
-        """Run the real card; its memory afterwards, and what it said."""
+    def _execute(self, memory: int, i: int, wanted: CommandApdu) -> Outcome:
+        """Run the real card; its counters bound the search, by leaving out what would count too far."""
+        told = self._looks[memory].counters
+        spent = {Ins.REQUEST: told.requests, Ins.PAY: told.payments}.get(Ins(wanted.ins), 0)
+        if spent == self.transfers:
+            return memory, 0
         backing = MemoryBacking(self._backings[memory])
-        seed = self.ids[i] + self._looks[memory].counters.requests.to_bytes(4)
+        seed = self.ids[i] + told.requests.to_bytes(4)
         card = SmartCard(backing, lambda size: sha256(seed).digest()[:size])
         card.power_on()
         card.transmit(_SELECT)
-        answer = ResponseApdu.decode(card.transmit(wanted))
+        answer = ResponseApdu.decode(card.transmit(wanted.encode()))
         said = 0
         if answer.sw == StatusWord.OK and answer.data:
             objects = unpack(answer.data, (), (Tag.CERTIFICATE, *_SAID))
@@ -185,9 +192,17 @@ class Exploration:
         return sum(seen.balance for seen in looks.values()) + doubt == self.issued
 
     def _way(self, state: State) -> list[str]:
-        """The commands that lead to a state, as ``card 2: PAY``."""
+        """What the cards came through on the way to a state, shortest first."""
         way = []
-        while before := self.states[state]:
-            state, (i, wanted) = before
-            way.append(f"card {i + 1}: {Ins(wanted[1]).name}")
+        while state != self.start:
+            before = self.states[state]
+            way.append(self._change(before[0], state[0]))
+            state = before
         return way[::-1]
+
+    def _change(self, before: tuple[int, ...], after: tuple[int, ...]) -> str:
+        """Which card changed, and how: as ``card 2: balance 1, unsettled 1, request closed``."""
+        i = next(i for i in range(len(before)) if before[i] != after[i])
+        seen = self._looks[after[i]]
+        is_open = "open" if seen.counters.open else "closed"
+        return f"card {i + 1}: balance {seen.balance}, unsettled {len(seen.unsettled)}, request {is_open}"

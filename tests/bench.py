@@ -1,0 +1,232 @@
+"""``make bench``: every figure of the documents, measured in one run, written to build/bench.json.
+
+Times are ratios of medians taken in turn in the same run; sizes are exact. Nothing here is a test.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+from unittest.mock import patch
+
+from rich.console import Console
+from rich.table import Table
+
+from apdu.errors import PcscUnavailableError
+from apdu.identity import Role
+from apdu.money import currency
+from apdu.signature import sign, verify
+from host.connection import CardConnection
+from host.model import CardFile, ModelSlot, SmartCard, create_card
+from host.pcsc import PcscSlot
+from host.session import PurseSession
+from host.terminal.blacklist_store import BlacklistStore
+from host.terminal.pos import PointOfSale
+from host.terminal.sales import SalesStore
+from host.terminal.steps import Step
+from host.terminal.transfer import transfer
+from host.terminal.trust import Trust
+from host.virtual.cards import CARD_PROGRAM, CardProcess
+from host.virtual.reader import VirtualReader
+from tests.host.virtual.echo_card import ATR_T1, PROGRAM
+from tests.issuer import CHIP, NOW, Issuer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+OUT = Path("build/bench.json")
+GET_DATA = bytes.fromhex("00CA010000")
+"""GET DATA 0100: card ID, state, balance."""
+
+CARDS = {"J3R180": {"sign": 32, "verify": 30, "sha": 8}, "J3H145": {"sign": 56, "verify": 50, "sha": 9}}
+"""Milliseconds of JCAlgTest for ECDSA P-256 and SHA-256 on two Java Cards."""
+BITS_PER_BYTE, RATE, BLOCK_FRAME = 11, 115_200, 4
+"""T=1 at 115.2 kbit/s: 11 bits a character, 4 bytes of prologue and epilogue a block, two blocks an APDU."""
+
+
+class CountingSlot(ModelSlot):
+    """A slot that keeps what went through it."""
+
+    def __init__(self, name: str, card: SmartCard) -> None:
+        super().__init__(name, card)
+        self.exchanges: list[tuple[bytes, bytes]] = []
+
+    def transmit(self, command: bytes) -> bytes:
+        answer = super().transmit(command)
+        self.exchanges.append((command, answer))
+        return answer
+
+
+class Silent:
+    """A display and an input that nobody looks at."""
+
+    def step(self, step: Step, detail: str = "") -> None:
+        del step, detail
+
+    def show(self, text: str) -> None:
+        del text
+
+    def pin(self, reason: str) -> bytes:
+        raise AssertionError(reason)
+
+
+def card_of(slot: ModelSlot) -> SmartCard:
+    """The card that the test issuer has put into a slot."""
+    card = slot._card  # the bench puts the same card into a slot that counts
+    assert card is not None
+    return card
+
+
+def payment() -> dict[str, Any]:
+    """A POS sale: what goes to the payer's card and back, and the modelled time to the end of PAY."""
+    issuer = Issuer()
+    source = issuer.purse(1, initial=100_000)
+    customer = CountingSlot("customer", card_of(issuer.purse(2)))
+    till = issuer.purse(3, Role.MERCHANT)
+    purses = [PurseSession(slot.connect()) for slot in (source, customer)]
+    transfer(purses[0], purses[1], 5_000, NOW, lambda: b"")
+    customer.exchanges.clear()
+    with tempfile.TemporaryDirectory() as folder:
+        store = BlacklistStore.import_trust(Path(folder), Trust(1, currency("EUR"), issuer.keys).encode())
+        pos = PointOfSale(store, Silent(), Silent(), lambda: NOW)
+        sales = SalesStore(Path(folder) / "sales.sqlite")
+        pos.sell(customer, till, 250, sales)
+        sales.close()
+    sizes = [(len(command), len(answer)) for command, answer in customer.exchanges]
+    to_pay = sum(sum(pair) + 2 * BLOCK_FRAME for pair in sizes[:2]) * BITS_PER_BYTE / RATE * 1000
+    modelled = {name: round(to_pay + sum(times.values()), 1) for name, times in CARDS.items()}
+    return {"payer_apdus": len(sizes), "payer_bytes": sum(map(sum, sizes)), "sizes": sizes, "modelled_ms": modelled}
+
+
+class Stopwatch:
+    """Sums the time that a function takes, called from inside something else."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def of(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The same function, timed."""
+
+        def timed(*arguments: P.args, **named: P.kwargs) -> R:
+            begin = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.seconds += time.perf_counter() - begin
+
+        return timed
+
+
+def transfers(rounds: int = 300) -> dict[str, Any]:
+    """A whole transfer in process, SELECT to SETTLE, over the ECDSA operations inside it."""
+    issuer = Issuer()
+    payer, payee = issuer.purse(1, initial=100_000, history=1024), issuer.purse(2, history=1024)
+    watch, ratios, times = Stopwatch(), [], []
+    with patch("apdu.messages.sign", watch.of(sign)), patch("apdu.messages.verify", watch.of(verify)):
+        for _ in range(rounds):
+            watch.seconds, begin = 0.0, time.perf_counter()
+            transfer(PurseSession(payer), PurseSession(payee), 1, NOW, lambda: b"")
+            times.append(time.perf_counter() - begin)
+            ratios.append(times[-1] / watch.seconds)
+    return {"ratio_to_ecdsa": round(statistics.median(ratios), 2), "median_us": round(statistics.median(times) * 1e6)}
+
+
+def round_trips(connections: dict[str, tuple[CardConnection, bytes]], rounds: int) -> dict[str, float]:
+    """Median seconds of a round trip for each connection, taken in turn."""
+    times: dict[str, list[float]] = {name: [] for name in connections}
+    for _ in range(rounds):
+        for name, (connection, command) in connections.items():
+            begin = time.perf_counter()
+            connection.transmit(command)
+            times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def virtual_reader() -> dict[str, Any]:
+    """GET DATA over a private pcscd and vpcd, beside an echo card, and beside itself without quick ACK."""
+    with tempfile.TemporaryDirectory() as name, VirtualReader() as reader:
+        folder = Path(name)
+        image, echo = folder / "purse.card", folder / "echo"
+        create_card(image, CHIP, 64, 4)
+        personalize(image)
+        echo.write_text(ATR_T1.hex())
+        quick = measure(reader, [(image, CARD_PROGRAM), (echo, PROGRAM)], 2000)
+        slow = measure(reader, [(image, (*CARD_PROGRAM, "--no-quick-ack")), (echo, PROGRAM)], 40)
+    return {
+        "ratio_to_echo": round(quick[0] / quick[1], 2),
+        "gain_over_no_quickack": round(slow[0] / quick[0]),
+        "get_data_us": round(quick[0] * 1e6),
+        "echo_us": round(quick[1] * 1e6),
+    }
+
+
+def personalize(image: Path) -> None:
+    """Make the blank image a purse."""
+    issuer = Issuer()
+    card = CardFile(image)
+    issuer.personalize(card, issuer.parameters(1))
+    card.close()
+
+
+def measure(reader: VirtualReader, cards: list[tuple[Path, tuple[str, ...]]], rounds: int) -> list[float]:
+    """Put a card into each slot, and take the round trips in turn."""
+    processes = [
+        CardProcess(image, port, program) for (image, program), port in zip(cards, reader.pcscd.ports, strict=True)
+    ]
+    try:
+        for process in processes:
+            process.wait_until_inserted()
+        slots = [PcscSlot(name) for name in reader.pcscd.readers]
+        connections = []
+        for slot in slots:
+            slot.wait_for_card(seconds=5)
+            connections.append(slot.connect())
+        PurseSession(connections[0])
+        found = round_trips({str(i): (connection, GET_DATA) for i, connection in enumerate(connections)}, rounds)
+        for slot in slots:
+            slot.close()
+        return list(found.values())
+    finally:
+        for number, process in enumerate(processes, 1):
+            process.take_out()
+            reader.pcscd.wait_until_empty(number)
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the figures beside what they must reach."""
+    table = Table("figure", "measured", "must be")
+    made, model = figures["payment"], figures["payment"]["modelled_ms"]
+    rows = [
+        ("APDUs to the payer's card", made["payer_apdus"], "<= 3"),
+        ("bytes, both directions", made["payer_bytes"], "<= 560"),
+        ("modelled ms to the end of PAY, J3R180", model["J3R180"], "<= 140"),
+        ("modelled ms to the end of PAY, J3H145", model["J3H145"], ""),
+        ("transfer over its ECDSA operations", figures["transfer"]["ratio_to_ecdsa"], "<= 2"),
+    ]
+    if "vpcd" in figures:
+        rows += [
+            ("GET DATA over an echo, vpcd", figures["vpcd"]["ratio_to_echo"], "<= 1.5"),
+            ("gain over no quick ACK", figures["vpcd"]["gain_over_no_quickack"], ">= 200"),
+        ]
+    for row in rows:
+        table.add_row(*map(str, row))
+    Console().print(table)
+
+
+def main() -> None:
+    """Measure everything, show it, write it."""
+    figures: dict[str, Any] = {"payment": payment(), "transfer": transfers()}
+    try:
+        figures["vpcd"] = virtual_reader()
+    except PcscUnavailableError as error:
+        print(f"vpcd is left out: {error}", file=sys.stderr)
+    show(figures)
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""A real center with real cards: SQLite on disk, keys in files, cards that were personalized over SCP03."""
+
+from pathlib import Path
+
+from apdu.identity import CardId, Role
+from apdu.objects import HistoryRecord, Parameters
+from center.center import Center
+from center.editions import publish
+from center.float_purse import create_float
+from center.line import LocalLine
+from center.settings import Settings
+from host.issuer_session import IssuerData, IssuerSession
+from host.model import ModelSlot
+from host.session import Attested, PurseSession
+from host.terminal.line import Renewal
+from host.terminal.renewal import renew
+from tests.applet_model.cards import CopiedCard, blank
+from tests.issuer import EUR, NOW, PIN, PUK, STATIC
+
+__all__ = ["PASSPHRASE", "Bank", "Purse"]
+
+PASSPHRASE = b"a passphrase of some length"
+
+
+class Purse:
+    """A card of the bank, powered; every ``session`` begins with a reset."""
+
+    def __init__(self, card: CopiedCard) -> None:
+        self.card = card
+        self._slot = ModelSlot("card", card)
+
+    def session(self) -> PurseSession:
+        return PurseSession(self._slot.connect())
+
+    @property
+    def id(self) -> CardId:
+        return self.session().card
+
+    @property
+    def balance(self) -> int:
+        return self.session().selected.status.balance
+
+    def clone(self) -> "Purse":
+        """What a thief makes who can read a chip: a second card that is the same in everything."""
+        return Purse(CopiedCard(self.card.image(), seed=99))
+
+
+class Bank:
+    """A center whose clock is moved by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.time = NOW
+        self.folder = folder
+        self.center = Center.create(folder, Settings(1, "EUR"), PASSPHRASE, lambda: self.time)
+        self.line = LocalLine(self.center)
+        self._seed = 0
+
+    def purse(self, role: Role = Role.PERSON, initial: int = 0, history: int = 16, unsettled: int = 4) -> Purse:
+        """A new card; a float when money is given."""
+        role = Role.FLOAT if initial else role
+        card = self.center.allot(role, "somebody")
+        self._seed += 1
+        chip = blank(history, unsettled, self._seed)
+        parameters = Parameters(card, role, EUR, 100_000, 50_000, 50_000, 3, 10, initial)
+        session = IssuerSession(ModelSlot("issuer", chip).connect(), lambda _: STATIC)
+        data = IssuerData(parameters, self.center.public_keys, PIN, PUK)
+        session.personalize(data, lambda point: self.center.certify(card, point))
+        if initial:
+            with self.center.session() as database:
+                self.center.row(database, card).balance = initial
+        return Purse(chip)
+
+    def open_float(self, amount: int) -> CardId:
+        """The center's own float."""
+        return create_float(self.center, amount)
+
+    def pay(self, payer: Purse, payee: Purse, amount: int) -> None:
+        """A whole transfer."""
+        paying, paid = payer.session(), payee.session()
+        paying.settle(paid.receive(paying.pay(paid.request(amount, paying.card, self.time), self.time), self.time))
+
+    def renew(self, purse: Purse) -> int:
+        """A whole renewal; returns the serial of the new credit."""
+        return renew(purse.session(), self.line).serial
+
+    def attest(self, purse: Purse) -> tuple[Attested, list[HistoryRecord]]:
+        """What a card hands in for a renewal: its attested state, and the records that the center wants."""
+        session = purse.session()
+        begun = self.line.begin_renewal(session.card)
+        attested = session.attest(begun.challenge)
+        unseen = attested.attestation.body.record - begun.seen
+        return attested, [session.read_record(age) for age in range(unseen)][::-1]
+
+    def hand_in(self, purse: Purse) -> Renewal:
+        """A renewal of which the card gets nothing: it is cut after the center's part."""
+        return self.line.renew(*self.attest(purse))
+
+    def lock(self, purse: Purse) -> None:
+        """Publish, and show the card the edition that lists it."""
+        edition = publish(self.center)
+        purse.session().lock_out(edition.head, edition.tree.prove(purse.id.serial))
