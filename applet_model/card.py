@@ -22,9 +22,9 @@ class Protocol(Enum):
     T1 = "T=1"
 
 
-_HISTORICAL = b"\x80\x73\xc0\x21\xc0\x65SAIFU"
-"""Historical bytes, compact TLV (ISO 7816-4 12.1.1): capabilities (by full name; chaining, extended
-lengths), pre-issuing data."""
+_HISTORICAL = b"\x80\x73\x86\x21\xc0\x65SAIFU"
+"""Historical bytes, compact TLV (ISO 7816-4 12.1.1): capabilities (selection by full name, short file
+identifiers, record numbers; chaining, extended lengths), pre-issuing data."""
 
 
 def answer_to_reset(protocol: Protocol) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from apdu import ber
-from apdu.commands import DATA_OBJECTS
+from apdu.commands import ANY_STATE, DATA_OBJECTS
 from apdu.identity import AID, LifeCycle
 from apdu.objects import Counters, CreditUsed, PurseStatus, ReferenceData
 from apdu.payload import Tag, pack
@@ -34,17 +34,12 @@ def select(card: CardState, call: Call) -> ResponseApdu:
     return ResponseApdu(ber.encode(0x6F, fci), sw)
 
 
-def _personalized(card: CardState) -> bool:
-    return card.life_cycle not in (LifeCycle.BLANK, LifeCycle.PERSONALIZATION)
-
-
 def _status(card: CardState) -> dict[Tag, bytes]:
     """Card ID (once there is one) and status."""
-    cells = card.cells
-    status = PurseStatus(
-        card.life_cycle, len(unsettled.used(card)), cells.balance.number(), cells.edition.number()
-    ).encode()
-    if not _personalized(card):
+    cells, state = card.cells, card.life_cycle
+    waiting = len(unsettled.used(card))
+    status = PurseStatus(state, waiting, cells.balance.number(), cells.edition.number()).encode()
+    if state in (LifeCycle.BLANK, LifeCycle.PERSONALIZATION):
         return {Tag.STATUS: status}
     return {Tag.CARD_ID: card.certificate.subject, Tag.STATUS: status}
 
@@ -114,5 +109,5 @@ def get_data(card: CardState, call: Call) -> ResponseApdu:
     if number not in _OBJECTS:
         raise Decline(StatusWord.DATA_NOT_FOUND)
     row, reader = _OBJECTS[number]
-    unless(card.life_cycle in row.states, StatusWord.CONDITIONS_OF_USE)
+    unless(row.states is ANY_STATE or card.life_cycle in row.states, StatusWord.CONDITIONS_OF_USE)
     return ResponseApdu(pack(reader(card)))

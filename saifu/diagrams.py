@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from applet_model.life_cycle import TRANSITIONS
 from apdu.identity import LifeCycle
+from applet_model.life_cycle import TRANSITIONS
 from host.terminal.steps import Step
 
 __all__ = ["FLOWS", "REGIONS"]
@@ -58,5 +58,6 @@ def _life_cycle() -> str:
 
 REGIONS: dict[str, Callable[[], str]] = {
     "life cycle diagram": _life_cycle,
-} | {f"flow {figure}": partial(_flow, figure) for figure in FLOWS}
+    **{f"flow {figure}": partial(_flow, figure) for figure in FLOWS},
+}
 """Regions by name."""

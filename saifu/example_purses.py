@@ -34,7 +34,7 @@ NOW = 1_800_000_000
 ISSUER, EUR = 1, 978
 FLOAT, PAYER, PAYEE = 1, 2, 3
 CHIP = StaticKeys(bytes(range(0x10, 0x20)), bytes(range(0x20, 0x30)), bytes(range(0x30, 0x40)))
-LISTED = (2, 77, 300, 70_000, 16_909_060)
+LISTED = (2, 77, 300, 600, 70_000, 16_909_060, 4_000_000_000)
 """The serials of the blacklist in the examples."""
 _PIN, _RESETTING_CODE = pin_block("2468"), pin_block("13572468")
 _CERTIFICATION, _ORDERS = 1, 2
@@ -178,8 +178,8 @@ def _payment(payer: _Purse, payee: _Purse, scene: Scene) -> None:
 def _pin(payer: _Purse, payee: _Purse, scene: Scene) -> None:
     """More than the amount above which this purse wants the PIN."""
     paying, paid = payer.session([]), payee.session([])
+    payer.wire.scene = payee.wire.scene = scene
     requested = paid.request(25_00, paying.card, NOW)
-    payer.wire.scene = scene
     with suppress(StatusError):
         paying.pay(requested, NOW)
     paying.verify(_PIN)
@@ -217,4 +217,3 @@ def _lock_out(payer: _Purse, scene: Scene) -> None:
     session.select()
     session.unlock(Signed.make(UnlockOrder(_ORDERS, payer.card, 8), center_key(_ORDERS)))
     session.select()
-

@@ -14,6 +14,7 @@ from apdu.payload import Tag, pack, unpack
 from apdu.proof import BLOCK_BITS, DEPTH, Proof, inner_hash, leaf_hash
 from apdu.response import ResponseApdu
 from apdu.signature import point_of, private_key
+from host.scp03 import derive
 from saifu.example_purses import CHIP, ISSUER, LISTED, Exchange, center_key, edition, scenes, stream
 from saifu.reference_tables import table
 
@@ -74,7 +75,7 @@ def _transcript(name: str) -> str:
 
 
 def _payment_sizes() -> str:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for card in ("payer", "payee"):
         parts = [each for each in scenes()["payment"] if each.card == card]
         names = [BY_INS[each.command[1]].name for each in parts]
@@ -99,13 +100,30 @@ def _keys() -> str:
     rows += [_key_row(name, key) for name, key in cards]
     static = table(
         ("chip key", "value"),
-        ((name, f"`{key.hex().upper()}`") for name, key in zip(("ENC", "MAC", "DEK"), _chip(), strict=True)),
+        (
+            (name, f"`{key.hex().upper()}`")
+            for name, key in zip(("ENC", "MAC", "DEK"), (CHIP.enc, CHIP.mac, CHIP.dek), strict=True)
+        ),
     )
     return f"{table(('key', 'private', 'public X and Y'), rows)}\n\n{static}"
 
 
-def _chip() -> tuple[bytes, bytes, bytes]:
-    return CHIP.enc, CHIP.mac, CHIP.dek
+def _session_keys() -> str:
+    """Keys and cryptograms of the channel in the personalization."""
+    opening = scenes()["personalization"][1]
+    host, card = CommandApdu.decode(opening.command).data, ResponseApdu.decode(opening.answer).data[13:21]
+    context = host + card
+    mac = derive(CHIP.mac, 0x06, context, 16)
+    rows = [
+        ("context: host challenge, card challenge", context),
+        ("card challenge: from ENC, constant 02, context 000001 and the AID", card),
+        ("S-ENC: from ENC, constant 04", derive(CHIP.enc, 0x04, context, 16)),
+        ("S-MAC: from MAC, constant 06", mac),
+        ("S-RMAC: from MAC, constant 07", derive(CHIP.mac, 0x07, context, 16)),
+        ("card cryptogram: from S-MAC, constant 00", derive(mac, 0x00, context, 8)),
+        ("host cryptogram: from S-MAC, constant 01", derive(mac, 0x01, context, 8)),
+    ]
+    return table(("what", "value"), ((name, f"`{value.hex().upper()}`") for name, value in rows))
 
 
 def _proof() -> str:
@@ -167,7 +185,9 @@ _TRANSCRIPTS = ("personalization", "payment", "pin", "resume", "refusal", "histo
 REGIONS: dict[str, Callable[[], str]] = {
     "payment sizes": _payment_sizes,
     "example keys": _keys,
+    "session keys": _session_keys,
     "proof example": _proof,
     "chain example": _chain,
-} | {f"transcript {name}": partial(_transcript, name) for name in _TRANSCRIPTS}
+    **{f"transcript {name}": partial(_transcript, name) for name in _TRANSCRIPTS},
+}
 """Regions by name."""

@@ -63,7 +63,7 @@ TAG_CONTENT: dict[Tag, type[Record] | str] = {
     Tag.PARAMETERS: Parameters,
     Tag.COUNTERS: Counters,
     Tag.CREDIT_USED: CreditUsed,
-    Tag.UNSETTLED: f"UnsettledEntry, {UnsettledEntry.SIZE} bytes, for each unsettled transfer, the lowest counter first",
+    Tag.UNSETTLED: f"UnsettledEntry, {UnsettledEntry.SIZE} bytes, for each unsettled transfer, lowest counter first",
     Tag.CAPACITIES: Capacities,
     Tag.REFERENCE_DATA: ReferenceData,
 }
@@ -118,7 +118,7 @@ def _command(row: Command) -> str:
         rows.append(("answer", _tags(row.gives, "none")))
     words = ", ".join(f"{word:04X}" for word in sorted(row.status))
     rows.append(("own status words", words or "none"))
-    rows.append(("source", row.clause))
+    rows.append(("source", row.clause.replace("design:", "this protocol:")))
     return f"{row.summary}\n\n{table(('', ''), rows)}"
 
 
@@ -158,7 +158,7 @@ def _content(tag: Tag) -> str:
         return content
     signed = content in SIGNED_BODIES
     size = content.SIZE + (SIGNATURE_SIZE if signed else 0)
-    anchor = f"[{content.__name__}](#{content.__name__.lower()})"
+    anchor = f"[{content.__name__}](#{content.__name__.lower()}-object)"
     return f"{'signed ' if signed else ''}{anchor}, {size} bytes"
 
 
@@ -177,7 +177,7 @@ def _layout(kind: type[Record]) -> str:
     for name, field in kind.LAYOUT.items():
         rows.append((str(at), str(field.size), name.replace("_", " "), field.meaning))
         at += field.size
-    return f"#### {kind.__name__}\n\n{first} {sizes}.\n\n{table(('offset', 'size', 'field', 'meaning'), rows)}"
+    return f"#### {kind.__name__} object\n\n{first} {sizes}.\n\n{table(('offset', 'size', 'field', 'meaning'), rows)}"
 
 
 def _layouts(kinds: Iterable[type[Record]]) -> str:
@@ -226,5 +226,6 @@ REGIONS: dict[str, Callable[[], str]] = {
     "life cycle states": _life_cycle_states,
     "life cycle": _life_cycle_moves,
     "bench": _bench,
-} | {f"command {row.name}": partial(_command, row) for row in COMMANDS}
+    **{f"command {row.name}": partial(_command, row) for row in COMMANDS},
+}
 """Regions by name."""

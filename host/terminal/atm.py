@@ -21,22 +21,27 @@ class Atm(Terminal):
         """Put ``amount`` minor units on a card, out of the float; the credit is renewed on the way."""
         float_slot = line.float_slot()
         with self.cards((slot, float_slot), Step.S110) as (card, purse):
-            self._access(card, purse, line)
+            self._check(card)
+            done = self.finish_same(purse, card, amount)
+            self._access(card, line)
             self.display.show(f"load {self.money(amount)} on card {card.card}")
-            return transfer(purse, card, amount, self.now, lambda: self.panel.pin("the float"))
+            return done or transfer(purse, card, amount, self.now, lambda: self.panel.pin("the float"))
 
     def deposit(self, slot: CardSlot, amount: int, line: CenterLine) -> Transfer:
         """Take ``amount`` minor units off a card, back into the float."""
         float_slot = line.float_slot()
         with self.cards((slot, float_slot), Step.S110) as (card, purse):
-            self._access(card, purse, line)
+            self._check(card)
+            done = self.finish_same(card, purse, amount)
+            self._access(card, line)
             self.display.show(f"deposit {self.money(amount)} from card {card.card}")
-            return transfer(card, purse, amount, self.now, lambda: self.panel.pin(f"deposit from {card.card}"))
+            return done or transfer(card, purse, amount, self.now, lambda: self.panel.pin(f"deposit from {card.card}"))
 
-    def _access(self, card: PurseSession, purse: PurseSession, line: CenterLine) -> None:
-        """Check, finish what was cut, and renew: "automatically, at access" [0032]."""
+    def _check(self, card: PurseSession) -> None:
         self.check_blacklist((card,), Step.S206)
-        self.finish_torn(purse, card)
+
+    def _access(self, card: PurseSession, line: CenterLine) -> None:
+        """Renew the credit information "automatically, at access" [0032], and what goes with it."""
         renew(card, line)
         self.check_credit(card)
         self.carry_head(card)
@@ -44,7 +49,7 @@ class Atm(Terminal):
     def renew(self, slot: CardSlot, line: CenterLine) -> Credit:
         """Fig. 7: renew the credit information, by the owner's wish."""
         with self.cards((slot,), Step.S110) as (card,):
-            self.check_blacklist((card,), Step.S206)
+            self._check(card)
             credit = renew(card, line)
             self.display.show(f"card {card.card}: new credit information, number {credit.serial}")
             self.carry_head(card)
@@ -53,7 +58,7 @@ class Atm(Terminal):
     def unblock_pin(self, slot: CardSlot, resetting_code: bytes, new_pin: bytes) -> None:
         """Give a blocked PIN its tries back; both codes are blocks of 8 bytes."""
         with self.cards((slot,), Step.S110) as (card,):
-            self.check_blacklist((card,), Step.S206)
+            self._check(card)
             card.reset_retry_counter(resetting_code, new_pin)
             self.display.show(f"card {card.card}: the PIN is replaced")
 

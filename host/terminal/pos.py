@@ -41,7 +41,7 @@ class PointOfSale(Terminal):
             self.display.step(Step.S302, str(money))
             self.display.step(Step.S303)
             self._check(payer, till)
-            done = self._finished(payer, till, amount, sales)
+            done = self.finish_same(payer, till, amount)
             if done is None:
                 self._enough(payer, amount)
                 self.display.step(Step.S310, str(money))
@@ -59,17 +59,6 @@ class PointOfSale(Terminal):
         self.display.step(Step.S306)
         self.check_blacklist((payer, till), Step.S308)
         self.check_credit(payer)
-
-    def _finished(self, payer: PurseSession, till: PurseSession, amount: int, sales: SalesStore) -> Transfer | None:
-        """End what was cut between these two cards before.
-
-        A payment of this amount that no sale was counted for is this very sale, paid when it was cut:
-        it is returned, so that nobody pays twice.
-        """
-        for torn in self.finish_torn(payer, till):
-            if torn.credited and torn.amount == amount and not sales.has(till.card, payer.card, torn.counter):
-                return torn
-        return None
 
     def _enough(self, payer: PurseSession, amount: int) -> None:
         """S307, S309, S311."""

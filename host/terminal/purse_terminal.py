@@ -47,9 +47,10 @@ class PurseTerminal(Terminal):
             self.display.step(Step.S106)
             self.check_blacklist((payer, payee), Step.S108)
             self.check_credit(payer)
-            self.finish_torn(payer, payee)
-            self.display.step(Step.S107, str(money))
-            done = transfer(payer, payee, amount, self.now, lambda: self.panel.pin(f"{money} from {payer.card}"))
+            done = self.finish_same(payer, payee, amount)
+            if done is None:
+                self.display.step(Step.S107, str(money))
+                done = transfer(payer, payee, amount, self.now, lambda: self.panel.pin(f"{money} from {payer.card}"))
             self.display.step(Step.S109, "" if done.settled else "settles when the paying card comes again")
             for session in (payer, payee):
                 self.carry_head(session)

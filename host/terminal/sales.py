@@ -86,14 +86,6 @@ class SalesStore:
             session.add(mark)
         return len(sales)
 
-    def has(self, merchant: CardId, customer: CardId, counter: int) -> bool:
-        """Whether the payment that bears this counter of the customer's card is counted."""
-        sale = select(_SaleRow).where(
-            _SaleRow.merchant == bytes(merchant), _SaleRow.customer == bytes(customer), _SaleRow.counter == counter
-        )
-        with Session(self._engine) as session:
-            return session.scalars(sale).first() is not None
-
     def amount(self, merchant: CardId) -> int:
         """Sales amount store (32): the sum of all sales, in minor units."""
         with Session(self._engine) as session:

@@ -129,6 +129,15 @@ class Terminal:
             session.select()
         return ended
 
+    def finish_same(self, payer: PurseSession, payee: PurseSession, amount: int) -> Transfer | None:
+        """End what was cut, and return a transfer of this very amount that reaches the payee only now.
+
+        Nobody was told that it was made: it is the one that is wanted again, and is not paid twice.
+        """
+        ended = self.finish_torn(payer, payee)
+        wanted = (payer.card, amount)
+        return next((torn for torn in ended if torn.arrived and (torn.payer, torn.amount) == wanted), None)
+
     def carry_head(self, session: PurseSession) -> None:
         """Give a card the newest head, off the critical path; the card's date moves with it.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from apdu.errors import MisbehaviourError, ReaderError, RefusedError
+from apdu.identity import CardId
 from apdu.messages import Refusal, Value
 from apdu.objects import UnsettledEntry
 from apdu.status import StatusError, StatusWord, tries_left
@@ -17,12 +18,17 @@ _TRIES_MOST = 15
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer that is over for the payee; unsettled until the payer's card has the receipt."""
+    """A transfer that is over for the payee; unsettled until the payer's card has the receipt.
 
+    ``arrived`` says that the money reached the payee in this operation, and not before a cut.
+    """
+
+    payer: CardId
     amount: int
     counter: int
     credited: bool
     settled: bool
+    arrived: bool
 
 
 def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pin: Callable[[], bytes]) -> Transfer:
@@ -34,7 +40,7 @@ def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pi
     requested = payee.request(amount, payer.card, now)
     paid = _pay(payer, requested, now, pin)
     _check_paid(paid, payer, payee, requested)
-    done = _deliver(payer, payee, paid, now)
+    done = _deliver(payer, payee, paid, now, is_open=True)
     if not done.credited:
         back = "is back on" if done.settled else "comes back when this meets it again:"
         raise RefusedError(f"card {payee.card} refused the money; it {back} card {payer.card}")
@@ -74,17 +80,21 @@ def _check_paid(paid: Paid, payer: PurseSession, payee: PurseSession, requested:
         raise MisbehaviourError(f"card {payer.card} answers PAY with something else than was asked")
 
 
-def _deliver(payer: PurseSession, payee: PurseSession, paid: Paid, now: int) -> Transfer:
-    """RECEIVE and SETTLE; once the payee has answered, a lost payer only leaves SETTLE for later."""
+def _deliver(payer: PurseSession, payee: PurseSession, paid: Paid, now: int, *, is_open: bool) -> Transfer:
+    """RECEIVE and SETTLE; once the payee has answered, a lost payer only leaves SETTLE for later.
+
+    ``is_open``: the payee waits for this value and has not received it before.
+    """
     answer = payee.receive(paid, now)
     _check_answer(answer, paid)
     value = paid.value.body
     credited = not isinstance(answer.body, Refusal)
+    settled = True
     try:
         payer.settle(answer)
     except ReaderError:
-        return Transfer(value.amount, value.counter, credited, settled=False)
-    return Transfer(value.amount, value.counter, credited, settled=True)
+        settled = False
+    return Transfer(payer.card, value.amount, value.counter, credited, settled, arrived=credited and is_open)
 
 
 def _check_answer(answer: Answer, paid: Paid) -> None:
@@ -110,8 +120,10 @@ def _resume_one(payer: PurseSession, payee: PurseSession, entry: UnsettledEntry,
     named = (value.payer, value.counter, value.payee, value.amount, paid.certificate.body.subject)
     if named != (payer.card, entry.counter, payee.card, entry.amount, payer.card):
         raise MisbehaviourError(f"card {payer.card} answers GIVE AGAIN with something else than was asked")
+    counters = payee.get_counters()
+    is_open = bool(counters.open) and counters.requests == value.request
     try:
-        return _deliver(payer, payee, paid, now)
+        return _deliver(payer, payee, paid, now, is_open=is_open)
     except StatusError as error:
         if (error.command, error.sw) != ("RECEIVE", StatusWord.BEYOND_HISTORY):
             raise

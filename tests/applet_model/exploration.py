@@ -46,8 +46,8 @@ class Message:
 
 State = tuple[tuple[int, ...], int]
 """The memory of each card, and a bit for each message that was said; numbers as Exploration gives them."""
-Outcome = tuple[int, int]
-"""A card's memory after a command, and what it said."""
+Move = tuple[int, int, int]
+"""The message that a command brings, the card's memory after it, and what the card said."""
 
 
 def _settled(image: bytes) -> bytes:
@@ -70,10 +70,13 @@ class Exploration:
         self._looks: list[Seen] = []
         self._backings: list[bytes] = []
         self._messages: list[Message] = []
-        self._outcomes: dict[tuple[int, int, int], list[Outcome]] = {}
+        self.executed = 0
+        self._tried: dict[tuple[int, int], int] = {}
+        self._found: dict[tuple[int, int], list[Move]] = {}
         memories = tuple(self._number(image) for image in images)
         self.start: State = self._heard(memories, self._made_up())
         self.states: dict[State, State] = {}
+        
 
     def _made_up(self) -> int:
         """Requests that no card has opened, or not yet: with each number, and a nonce of zeros."""
@@ -114,33 +117,31 @@ class Exploration:
         """Every state that one more command leads to."""
         memories, known = state
         for i, memory in enumerate(memories):
-            for after, said in self._moves(i, memory, known):
-                if after != memory:
+            for needed, after, said in self._moves(i, memory, known):
+                if after != memory and needed & known == needed:
                     yield self._heard((*memories[:i], after, *memories[i + 1 :]), known | said)
 
     def _heard(self, memories: tuple[int, ...], known: int) -> State:
         """Add all that cards say without changing: who knows more can do no less, so nothing is left out."""
         said = known
         for i, memory in enumerate(memories):
-            for after, more in self._moves(i, memory, known):
-                if after == memory:
+            for needed, after, more in self._moves(i, memory, known):
+                if after == memory and needed & known == needed:
                     said |= more
         return (memories, said) if said == known else self._heard(memories, said)
 
-    def _moves(self, i: int, memory: int, known: int) -> Iterator[Outcome]:
-        """What card ``i`` can be made to do: open a request, or answer any message that is known."""
-        yield from self._outcome(i, memory, -1)
-        for number in range(known.bit_length()):
-            if known >> number & 1:
-                yield from self._outcome(i, memory, number)
-
-    def _outcome(self, i: int, memory: int, message: int) -> list[Outcome]:
-        """What comes of one message; each is tried once on each memory."""
-        key = (i, memory, message)
-        if key not in self._outcomes:
-            wanted = self._deliver(self._messages[message], i) if message >= 0 else self._open(i)
-            self._outcomes[key] = [self._execute(memory, i, one) for one in wanted]
-        return self._outcomes[key]
+    def _moves(self, i: int, memory: int, known: int) -> list[Move]:
+        """What card ``i`` can be made to do; each message is tried once on each memory."""
+        if (i, memory) not in self._found:
+            moves = [(0, *self._execute(memory, i, wanted)) for wanted in self._open(i)]
+            self._tried[i, memory], self._found[i, memory] = 0, moves
+        new = known & ~self._tried[i, memory]
+        for number in range(new.bit_length()):
+            if new >> number & 1:
+                for wanted in self._deliver(self._messages[number], i):
+                    self._found[i, memory].append((1 << number, *self._execute(memory, i, wanted)))
+        self._tried[i, memory] |= new
+        return self._found[i, memory]
 
     def _open(self, i: int) -> Iterator[CommandApdu]:
         """REQUEST, from any other card."""
@@ -158,12 +159,13 @@ class Exploration:
         elif tag in (Tag.RECEIPT, Tag.REFUSAL) and raw[1:7] == to:
             yield command(Ins.SETTLE, {tag: raw})
 
-    def _execute(self, memory: int, i: int, wanted: CommandApdu) -> Outcome:
+    def _execute(self, memory: int, i: int, wanted: CommandApdu) -> tuple[int, int]:
         """Run the real card; its counters bound the search, by leaving out what would count too far."""
         told = self._looks[memory].counters
         spent = {Ins.REQUEST: told.requests, Ins.PAY: told.payments}.get(Ins(wanted.ins), 0)
         if spent == self.transfers:
             return memory, 0
+        self.executed += 1
         backing = MemoryBacking(self._backings[memory])
         seed = self.ids[i] + told.requests.to_bytes(4)
         card = SmartCard(backing, lambda size: sha256(seed).digest()[:size])
