@@ -6,6 +6,8 @@ from enum import Enum
 from functools import reduce
 from operator import xor
 
+from apdu.errors import StoreError
+from apdu.identity import LifeCycle
 from applet_model.backing import Backing
 from applet_model.card_state import CardState
 from applet_model.memory import Cut, PowerCutError
@@ -58,10 +60,12 @@ class SmartCard:
     def power_on(self) -> bytes:
         """Finish or forget a transaction that was cut, begin with no selection; returns the ATR.
 
-        Raises PowerCutError when ``tear`` cuts the recovery itself.
+        Raises PowerCutError when ``tear`` cuts the recovery itself, StoreError for a damaged image.
         """
         self.power_off()
         self._cells.memory.recover()
+        if self._cells.life_cycle.number() not in list(LifeCycle):
+            raise StoreError("the card image is damaged: its life-cycle state does not exist")
         state = CardState(self._cells, self._random)
         self._transmission = Transmission(state, exact_le=self._protocol is Protocol.T0)
         return answer_to_reset(self._protocol)

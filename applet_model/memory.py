@@ -124,7 +124,7 @@ def _entries(body: bytes) -> list[tuple[int, bytes]]:
 
 
 class Transaction:
-    """Writes that happen together. Reads show the old content until the block ends."""
+    """Writes that happen together. A cell shows its old content until the block ends."""
 
     __slots__ = ("_memory", "_writes")
 
@@ -132,6 +132,11 @@ class Transaction:
         """Begin with no writes."""
         self._memory = memory
         self._writes: list[tuple[int, bytes]] = []
+
+    def get(self, cell: Cell) -> bytes:
+        """What a cell will hold when the transaction is done."""
+        pending = [data for offset, data in self._writes if offset == cell.offset]
+        return pending[-1] if pending else cell.get()
 
     def put(self, cell: Cell, value: bytes | int) -> None:
         """Write a cell; raises ValueError unless bytes have the cell's size."""

@@ -73,14 +73,19 @@ def external_authenticate(card: CardState, call: Call) -> ResponseApdu:
 
 
 def generate_key_pair(card: CardState, call: Call) -> ResponseApdu:
-    """GENERATE KEY PAIR: only the public key leaves the card (ISO 7816-8 table 4)."""
+    """GENERATE KEY PAIR: only the public key leaves the card (ISO 7816-8 table 4).
+
+    A new pair begins personalization anew: what an interrupted run has stored does not count.
+    """
     cells = card.cells
     if call.command.p1 == _GENERATE:
         key = private_key(card.random(40))
         with cells.memory.transaction() as tx:
             card.move(tx, Event.FIRST_DATA)
             tx.put(cells.private_key, key.private_numbers().private_value)
-            tx.put(cells.stored, cells.stored.number() | _KEY_PAIR_STORED)
+            tx.put(cells.stored, _KEY_PAIR_STORED)
+            for cell in cells.center_keys:
+                tx.put(cell, bytes(cell.size))
     unless(bool(cells.stored.number() & _KEY_PAIR_STORED), StatusWord.DATA_NOT_FOUND)
     point = point_of(private_key(cells.private_key.get()))
     return ResponseApdu(ber.encode(0x7F49, ber.encode(0x86, b"\x04" + point)))
@@ -136,7 +141,7 @@ def _store_center_key(card: CardState, tx: Transaction, value: bytes, _encrypted
     key = _decoded(CenterKey, value)
     unless(key.number > 0, StatusWord.WRONG_DATA)
     for cell in card.cells.center_keys:
-        if cell.get()[:2] in (value[:2], b"\0\0"):
+        if tx.get(cell)[:2] in (value[:2], b"\0\0"):
             tx.put(cell, value)
             return
     raise Decline(StatusWord.WRONG_DATA)

@@ -132,6 +132,8 @@ class Transmission:
 
     def _continue(self, command: CommandApdu, held: _Held | None) -> ResponseApdu:
         """GET RESPONSE: the next piece; 6985 when nothing is held."""
+        unless(not command.cla & SECURE_MESSAGING, StatusWord.SECURE_MESSAGING_NOT_SUPPORTED)
+        unless(not command.cla & CHAINING, StatusWord.CHAINING_NOT_SUPPORTED)
         unless(command.p1 == 0 and command.p2 == 0, StatusWord.WRONG_P1_P2)
         unless(not command.data, StatusWord.WRONG_LENGTH)
         if held is None:

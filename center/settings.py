@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Self
 
+from apdu.errors import StoreError
 from apdu.identity import Role
 from apdu.money import Currency, currency
 
@@ -55,7 +56,10 @@ class Settings:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """Read what ``encode`` wrote."""
-        content = json.loads(text)
-        terms = {Role[role]: CreditTerms(**fields) for role, fields in content.pop("terms").items()}
-        return cls(**content, terms=terms)
+        """Read what ``encode`` wrote; raises StoreError when it is something else."""
+        try:
+            content = json.loads(text)
+            terms = {Role[role]: CreditTerms(**fields) for role, fields in content.pop("terms").items()}
+            return cls(**content, terms=terms)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise StoreError("the settings of the center are damaged: take the copy that you keep") from None

@@ -56,7 +56,7 @@ def test_bytes_parse_or_raise_format_error(raw: bytes) -> None:
 
 
 HOSTILE = {
-    "indefinite length": "6f80",
+    "indefinite length": "6f80" + "00" * 128,
     "four bytes of length": "84840000000101",
     "three bytes of length": "8483000001ff",
     "84 FFFFFFFF": "84ffffffff",

@@ -21,6 +21,7 @@ SPELLED = [
     ("00ca010000", CommandApdu(0x00, 0xCA, 1, 0, ne=256), 2),
     ("00ca010005", CommandApdu(0x00, 0xCA, 1, 0, ne=5), 2),
     ("00ca01000000ff00", None, 0),
+    ("00ca01000000000100", None, 0),
     ("00a404000101", CommandApdu(0x00, 0xA4, 4, 0, b"\x01"), 3),
     ("00a40400010100", CommandApdu(0x00, 0xA4, 4, 0, b"\x01", 256), 4),
     ("00ca0100000101", CommandApdu(0x00, 0xCA, 1, 0, ne=257), 2),

@@ -20,7 +20,8 @@ from apdu.response import ResponseApdu
 from apdu.status import StatusWord
 from applet_model.backing import MemoryBacking
 from applet_model.card import SmartCard
-from applet_model.memory import JOURNAL_SIZE
+from applet_model.memory import JOURNAL_SIZE, Cell
+from applet_model.memory_map import MemoryMap
 from tests.applet_model.ledger import Seen
 from tests.applet_model.purses import ISSUER, Purse, command, personalized
 from tests.issuer import EUR, FAR, NOW
@@ -31,7 +32,9 @@ _AMOUNT = (1).to_bytes(4)
 _ON_TIME, _TOO_LATE = NOW.to_bytes(4), (FAR + 1).to_bytes(4)
 """A terminal's date may make a payee refuse: the payer's certificate seems to be out of date."""
 _SELECT = CommandApdu(0x00, Ins.SELECT, 0x04, 0x0C, AID).encode()
-_JOURNAL = slice(16, 16 + JOURNAL_SIZE)
+_HISTORY, _UNSETTLED = 8, 2
+_LAYOUT = MemoryMap(MemoryBacking(b""), _HISTORY, _UNSETTLED)
+_JOURNAL = Cell(MemoryBacking(b""), 16, JOURNAL_SIZE)
 _SAID = (Tag.REQUEST, Tag.VALUE, Tag.RECEIPT, Tag.REFUSAL)
 
 
@@ -50,9 +53,15 @@ Move = tuple[int, int, int]
 """The message that a command brings, the card's memory after it, and what the card said."""
 
 
-def _settled(image: bytes) -> bytes:
-    """The memory without what is left in a journal that is done with."""
-    return image[: _JOURNAL.start] + bytes(JOURNAL_SIZE) + image[_JOURNAL.stop :]
+def _living(image: bytes) -> bytes:
+    """The memory without what is left in the journal, and in places of transfers that have ended."""
+    dead = [_JOURNAL]
+    for place, used in enumerate(_LAYOUT.unsettled_used):
+        if not image[used.offset]:
+            dead += [_LAYOUT.unsettled_value[place], _LAYOUT.unsettled_point[place]]
+    for cell in dead:
+        image = image[: cell.offset] + bytes(cell.size) + image[cell.offset + cell.size :]
+    return image
 
 
 class Exploration:
@@ -61,7 +70,7 @@ class Exploration:
     def __init__(self, purses: int, transfers: int) -> None:
         self.transfers, self.issued = transfers, purses * transfers
         images = [
-            _settled(personalized(i + 1, initial=transfers, history=8, unsettled=2, balance_max=100))
+            personalized(i + 1, initial=transfers, history=_HISTORY, unsettled=_UNSETTLED, balance_max=100)
             for i in range(purses)
         ]
         self.ids = [ISSUER.id(i + 1) for i in range(purses)]
@@ -87,12 +96,13 @@ class Exploration:
         return known
 
     def _number(self, image: bytes) -> int:
-        """The number of a memory; a new one is looked into once."""
-        if image not in self._images:
-            self._images[image] = len(self._images)
+        """The number of a memory; the first one of its kind, remains and all, stands for the others."""
+        key = _living(image)
+        if key not in self._images:
+            self._images[key] = len(self._images)
             self._backings.append(image)
             self._looks.append(Seen.of(image))
-        return self._images[image]
+        return self._images[key]
 
     def _bit(self, message: Message) -> int:
         if message not in self._messages:
@@ -138,7 +148,7 @@ class Exploration:
         new = known & ~self._tried[i, memory]
         for number in range(new.bit_length()):
             if new >> number & 1:
-                for wanted in self._deliver(self._messages[number], i):
+                for wanted in self._deliver(self._messages[number], i, memory):
                     self._found[i, memory].append((1 << number, *self._execute(memory, i, wanted)))
         self._tried[i, memory] |= new
         return self._found[i, memory]
@@ -148,13 +158,14 @@ class Exploration:
         for payer in self.ids[:i] + self.ids[i + 1 :]:
             yield command(Ins.REQUEST, {Tag.AMOUNT: _AMOUNT, Tag.CARD_ID: payer, Tag.DATE: _ON_TIME})
 
-    def _deliver(self, message: Message, i: int) -> Iterator[CommandApdu]:
+    def _deliver(self, message: Message, i: int, memory: int) -> Iterator[CommandApdu]:
         """The commands that bring a message, if it is for this card."""
         to, tag, raw, certificate = self.ids[i], message.tag, message.raw, self.certificates[message.by]
         if tag is Tag.REQUEST and message.by != i:
             yield command(Ins.PAY, {Tag.CERTIFICATE: certificate, tag: raw, Tag.DATE: _ON_TIME})
         elif tag is Tag.VALUE and raw[11:17] == to:
-            for date in (_ON_TIME, _TOO_LATE):
+            is_open = self._looks[memory].counters.open
+            for date in (_ON_TIME, _TOO_LATE) if is_open else (_ON_TIME,):
                 yield command(Ins.RECEIVE, {Tag.CERTIFICATE: certificate, tag: raw, Tag.DATE: date})
         elif tag in (Tag.RECEIPT, Tag.REFUSAL) and raw[1:7] == to:
             yield command(Ins.SETTLE, {tag: raw})
@@ -177,7 +188,7 @@ class Exploration:
             objects = unpack(answer.data, (), (Tag.CERTIFICATE, *_SAID))
             for tag in objects.keys() & set(_SAID):
                 said |= self._bit(Message(tag, i, objects[tag]))
-        return self._number(_settled(backing.image())), said
+        return self._number(backing.image()), said
 
     def _conserved(self, memories: tuple[int, ...]) -> bool:
         """Balances, and unsettled money that its payee has not received, are what was issued."""

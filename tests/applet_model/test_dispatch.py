@@ -145,6 +145,7 @@ MALFORMED = {
     "two bytes behind the data": "00A4040006F053414946550000",
     "Lc and Le of nothing": "00A404000000",
     "extended Lc of nothing": "00A4040000000000",
+    "extended Lc of nothing, extended Le": "00A404000000000100",
     "extended Lc, no data": "00A40400000006",
     "extended Lc, a byte too few": "00A40400000006F053414946",
     "extended Lc with a short Le": "00A40400000006F0534149465500",

@@ -60,13 +60,13 @@ class Bank:
         self.line = LocalLine(self.center)
         self._seed = 0
 
-    def purse(self, role: Role = Role.PERSON, initial: int = 0, history: int = 16, unsettled: int = 4) -> Purse:
-        """A new card; a float when money is given."""
+    def purse(self, role: Role = Role.PERSON, initial: int = 0, history: int = 16, born_with: int = 0) -> Purse:
+        """A new card; with ``initial`` a float, with ``born_with`` one that tries to begin with money."""
         role = Role.FLOAT if initial else role
         card = self.center.allot(role, "somebody")
         self._seed += 1
-        chip = blank(history, unsettled, self._seed)
-        parameters = Parameters(card, role, EUR, 100_000, 50_000, 50_000, 3, 10, initial)
+        chip = blank(history, seed=self._seed)
+        parameters = Parameters(card, role, EUR, 100_000, 50_000, 50_000, 3, 10, initial or born_with)
         session = IssuerSession(ModelSlot("issuer", chip).connect(), lambda _: STATIC)
         data = IssuerData(parameters, self.center.public_keys, PIN, PUK)
         session.personalize(data, lambda point: self.center.certify(card, point))

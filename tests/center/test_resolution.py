@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apdu.errors import RefusedError
@@ -249,11 +248,13 @@ def test_no_short_history_makes_or_loses_money(bank: Bank) -> None:
         play(bank, actions)
 
 
+@pytest.fixture(scope="module")
+def busy_bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
+    """One center for many pairs."""
+    return Bank(tmp_path_factory.mktemp("busy") / "center")
+
+
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(ACTIONS), max_size=14).map(tuple))
-def test_no_history_makes_or_loses_money(actions: tuple[str, ...]) -> None:
-    with TemporaryDirectory() as folder:
-        bank = Bank(Path(folder) / "center")
-        try:
-            play(bank, actions)
-        finally:
-            bank.center.close()
+def test_no_history_makes_or_loses_money(busy_bank: Bank, actions: tuple[str, ...]) -> None:
+    play(busy_bank, actions)

@@ -1,11 +1,25 @@
-"""Each test has a town of its own."""
+"""Each test has a town of its own; its databases are real, and do not wait for the disk."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
+from sqlalchemy import Engine, event
 
 from tests.host.terminal.town import Town
+
+
+def _do_not_wait(connection: Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_databases() -> Iterator[None]:
+    """No test here cuts the power of the machine itself."""
+    event.listen(Engine, "connect", _do_not_wait)
+    yield
+    event.remove(Engine, "connect", _do_not_wait)
 
 
 @pytest.fixture

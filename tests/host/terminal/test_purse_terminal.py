@@ -73,7 +73,7 @@ def test_of_two_listed_cards_both_are_locked_out(town: Town) -> None:
         report_stolen(town.center, card.id)
     town.publish()
     with pytest.raises(ListedCardError):
-        remit(town, *cards, 250)
+        remit(town, cards[0], cards[1], 250)
     assert town.screen.steps == [*CHECKED, "S108", "S108", "S110", "S110"]
     assert [card.state for card in cards] == [LifeCycle.LOCKED_OUT, LifeCycle.LOCKED_OUT]
 
@@ -102,7 +102,7 @@ def test_an_old_list_cannot_lock_a_card_that_was_found_again(town: Town) -> None
     report_found(town.center, card.id)
     town.publish()
     remit(town, card, other, 250)
-    with pytest.raises(ListedCardError, match="could not be locked out .*950D"):
+    with pytest.raises(ListedCardError, match=r"could not be locked out .*950D"):
         town.purse_terminal(stale).remit(card.slot("left"), other.slot("right"), 250)
     assert (card.state, card.balance) == (LifeCycle.ACTIVE, 750)
     assert town.screen.says("edition 2 is old: a card has seen edition 3")

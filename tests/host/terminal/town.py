@@ -27,7 +27,6 @@ from host.terminal.pos import PointOfSale
 from host.terminal.purse_terminal import PurseTerminal
 from host.terminal.sales import SalesStore
 from host.terminal.steps import Step
-from host.terminal.terminal import Terminal
 from tests.issuer import CHIP, NOW, PIN, PUK, STATIC
 
 __all__ = ["FLOAT", "Card", "Clock", "HookedSlot", "Keypad", "Screen", "Town"]
@@ -192,9 +191,6 @@ class Town:
 
     def atm(self, unit: CreditCheckUnit | None = None) -> Atm:
         return Atm(self.store, self.screen, self.keypad, self.clock, unit)
-
-    def terminal(self) -> Terminal:
-        return self.purse_terminal()
 
     def card(
         self, money: int = 0, role: Role = Role.PERSON, history: int = 64, unsettled: int = 4, **other: int

@@ -1,0 +1,98 @@
+"""No order, loss, repetition or invention of messages makes or loses money: all of them are tried.
+
+And the search bites: four cards that are broken in one place each, as designs of this kind have been, are
+found out by it.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import pytest
+
+from apdu import messages
+from apdu.messages import Signed, Value
+from apdu.objects import Request
+from apdu.status import StatusWord
+from applet_model import card_state, purse, unsettled
+from applet_model.card_state import CardState
+from applet_model.decline import Decline
+from tests.applet_model.exploration import Exploration
+
+
+@pytest.fixture(autouse=True)
+def remembered_signatures(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same signature is worked out once: there are some hundred different ones."""
+    with monkeypatch.context() as patch:
+        patch.setattr(messages, "verify", lru_cache(maxsize=None)(messages.verify))
+        patch.setattr(messages, "sign", lru_cache(maxsize=None)(messages.sign))
+        patch.setattr(card_state, "private_key", lru_cache(maxsize=None)(card_state.private_key))
+        yield
+
+
+@pytest.mark.parametrize(
+    ("purses", "transfers", "states"),
+    [(2, 1, 100), (3, 1, 30_000), pytest.param(2, 2, 400_000, marks=pytest.mark.slow)],
+)
+def test_money_is_conserved_in_every_state(purses: int, transfers: int, states: int) -> None:
+    exploration = Exploration(purses, transfers)
+    assert exploration.violation() is None
+    assert len(exploration.states) > states
+
+
+def test_equal_states_are_equal_bytes() -> None:
+    sizes = set()
+    for _ in range(2):
+        exploration = Exploration(2, 1)
+        exploration.violation()
+        sizes.add((len(exploration.states), exploration.executed))
+    assert len(sizes) == 1
+
+
+def _refuse_what_was_received(_card: CardState, _value: Value) -> bool:
+    return False
+
+
+def _refuse_and_leave_open(card: CardState, value: Value, accept: bool) -> bool:
+    return accept and _CLOSE(card, value, accept)
+
+
+def _find_what_has_ended(card: CardState, counter: int) -> tuple[int, Signed[Value], bytes]:
+    for place, cell in enumerate(card.cells.unsettled_value):
+        signed = Signed.decode(Value, cell.get()) if any(cell.get()) else None
+        if signed and signed.body.counter == counter:
+            return place, signed, card.cells.unsettled_point[place].get()
+    raise Decline(StatusWord.DATA_NOT_FOUND)
+
+
+def _any_nonce(card: CardState, value: Value) -> bool:
+    opened = Request.decode(card.cells.request.get())
+    asked = (value.request, value.amount, value.payer)
+    return bool(card.cells.request_open.number()) and asked == (
+        opened.number,
+        opened.amount,
+        card.cells.request_payer.get(),
+    )
+
+
+def _credit_again(card: CardState, value: Value) -> bool:
+    """A payee without memory: every value is good as long as its payer is asked."""
+    return card.cells.request_payer.get() == value.payer
+
+
+_CLOSE = purse._close
+BROKEN = {
+    "a refusal after a receipt": (purse, "_was_received", _refuse_what_was_received),
+    "a refusal that leaves the request open": (purse, "_close", _refuse_and_leave_open),
+    "a refund paid twice": (unsettled, "find", _find_what_has_ended),
+    "a request without a nonce": (purse, "_is_open", _any_nonce),
+    "a value credited twice": (purse, "_is_open", _credit_again),
+}
+
+
+@pytest.mark.parametrize("flaw", BROKEN)
+def test_search_finds(flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, name, broken = BROKEN[flaw]
+    monkeypatch.setattr(module, name, broken)
+    way = Exploration(2, 1).violation()
+    assert way is not None
+    assert len(way) >= 4, "no shorter way is known"

@@ -1,0 +1,146 @@
+"""The ATM: load and deposit between float and card, renewal, PIN, unlocking; money is conserved."""
+
+import pytest
+
+from apdu.errors import RefusedError
+from apdu.identity import LifeCycle
+from apdu.status import StatusError, StatusWord
+from center.editions import report_found, report_stolen
+from center.line import check_order
+from host.session import PurseSession, pin_block
+from host.terminal.credit_check import CreditCheckUnit
+from host.terminal.terminal import ListedCardError
+from tests.host.terminal.town import FLOAT, MONTH, Keypad, Town
+from tests.issuer import NOW, PIN, PUK
+
+
+def test_load_moves_money_from_the_float(town: Town) -> None:
+    card = town.card()
+    done = town.atm().load(card.slot("atm"), 1000, town.line)
+    assert (done.amount, done.settled) == (1000, True)
+    assert (card.balance, town.float) == (1000, FLOAT - 1000)
+    assert town.screen.steps == ["S110", "S110"]
+    assert town.screen.says(f"load 10.00 EUR on card {card.id}")
+
+
+def test_deposit_moves_it_back(town: Town) -> None:
+    card = town.card()
+    town.atm().load(card.slot("atm"), 1000, town.line)
+    town.atm().deposit(card.slot("atm"), 400, town.line)
+    assert (card.balance, town.float) == (600, FLOAT - 600)
+
+
+def test_a_large_deposit_wants_the_pin(town: Town) -> None:
+    card = town.card(9000)
+    town.keypad = Keypad(PIN)
+    town.atm().deposit(card.slot("atm"), 6000, town.line)
+    assert town.keypad.asked == [f"deposit from {card.id}"]
+    assert (card.balance, town.float) == (3000, FLOAT - 3000)
+
+
+def test_more_than_there_is_cannot_be_deposited(town: Town) -> None:
+    card = town.card(100)
+    with pytest.raises(StatusError, match="too little money"):
+        town.atm().deposit(card.slot("atm"), 101, town.line)
+    assert (card.balance, town.float) == (100, FLOAT - 100)
+
+
+def test_more_than_a_purse_may_hold_cannot_be_loaded(town: Town) -> None:
+    card = town.card(balance_max=1000)
+    with pytest.raises(StatusError) as declined:
+        town.atm().load(card.slot("atm"), 1001, town.line)
+    assert declined.value.sw == StatusWord.BALANCE_LIMIT
+    assert (card.balance, town.float) == (0, FLOAT)
+
+
+def test_every_access_renews_the_credit_and_brings_the_head(town: Town) -> None:
+    card = town.card()
+    town.clock.now += MONTH
+    newest = town.publish()
+    town.atm().load(card.slot("atm"), 1000, town.line)
+    credit = card.look().get_credit()[0].body
+    assert (credit.serial, credit.issued) == (2, NOW + MONTH)
+    assert card.look().get_head() == newest.head
+
+
+def test_a_load_that_was_cut_is_not_loaded_twice(town: Town) -> None:
+    card = town.card()
+    slot = town.line.float_slot()
+    payer, payee = PurseSession(slot.connect()), card.look()
+    payer.pay(payee.request(1000, payer.card, NOW), NOW)
+    slot.close()
+    done = town.atm().load(card.slot("atm"), 1000, town.line)
+    assert (done.amount, card.balance, town.float) == (1000, 1000, FLOAT - 1000)
+
+
+def test_renewal_on_the_owners_wish(town: Town) -> None:
+    card = town.card(1000)
+    credit = town.atm().renew(card.slot("atm"), town.line)
+    assert (credit.card, credit.serial) == (card.id, 2)
+    assert town.screen.says("new credit information, number 2")
+
+
+def test_a_stolen_card_gets_neither_credit_nor_money(town: Town) -> None:
+    card = town.card(1000)
+    report_stolen(town.center, card.id)
+    for act in (town.atm().load, town.atm().deposit):
+        with pytest.raises(RefusedError, match="its credit information is not renewed"):
+            act(card.slot("atm"), 100, town.line)
+    assert (card.balance, town.float) == (1000, FLOAT - 1000)
+    assert card.look().get_credit()[0].body.serial == 1
+
+
+def test_a_listed_card_is_locked_out_at_the_atm(town: Town) -> None:
+    card = town.card(1000)
+    report_stolen(town.center, card.id)
+    town.publish()
+    with pytest.raises(ListedCardError):
+        town.atm().renew(card.slot("atm"), town.line)
+    assert town.screen.steps == ["S206", "S110"]
+    assert card.state is LifeCycle.LOCKED_OUT
+
+
+def test_a_wrong_resetting_code_changes_nothing(town: Town) -> None:
+    card = town.card()
+    with pytest.raises(StatusError) as declined:
+        town.atm().unblock_pin(card.slot("atm"), pin_block("87654321"), pin_block("1111"))
+    assert declined.value.sw == 0x63C9
+    card.look().verify(PIN)
+
+
+def test_the_right_resetting_code_replaces_the_pin(town: Town) -> None:
+    card = town.card()
+    town.atm().unblock_pin(card.slot("atm"), PUK, pin_block("1111"))
+    card.look().verify(pin_block("1111"))
+
+
+def test_a_card_that_was_found_is_unlocked_by_the_centers_order(town: Town) -> None:
+    card, other = town.card(1000), town.card()
+    report_stolen(town.center, card.id)
+    town.publish()
+    with pytest.raises(ListedCardError):
+        town.purse_terminal().insert(card.slot("left"))
+    with pytest.raises(RefusedError, match="may not be unlocked"):
+        town.atm().unlock(card.slot("atm"), town.line)
+    report_found(town.center, card.id)
+    town.publish()
+    town.atm().unlock(card.slot("atm"), town.line)
+    assert card.state is LifeCycle.ACTIVE
+    town.purse_terminal().remit(card.slot("left"), other.slot("right"), 100)
+    assert other.balance == 100
+
+
+def test_only_a_locked_card_is_unlocked(town: Town) -> None:
+    card = town.card()
+    with pytest.raises(RefusedError, match="is active, not locked out"):
+        town.atm().unlock(card.slot("atm"), town.line)
+
+
+def test_an_atm_with_a_check_unit_uses_it(town: Town) -> None:
+    card = town.card()
+    unit = CreditCheckUnit(7, check_order(town.center, 7, NOW), town.center.trust)
+    town.atm(unit).load(card.slot("atm"), 100, town.line)
+    town.clock.now += 1
+    with pytest.raises(RefusedError, match="order for the credit check unit has expired"):
+        town.atm(unit).load(card.slot("atm"), 100, town.line)
+    assert card.balance == 100

@@ -1,0 +1,169 @@
+"""The blacklist store: what is believed, what is kept, what is known of newer editions."""
+
+from pathlib import Path
+
+import pytest
+
+from apdu.errors import AuthenticityError, FormatError, InputError, RefusedError, StoreError
+from apdu.money import currency
+from broadcast.edition import Edition
+from host.terminal.blacklist_store import BlacklistStore
+from host.terminal.trust import Trust
+from tests.issuer import NOW, Issuer
+
+ISSUER, STRANGER = Issuer(), Issuer(seed=1)
+HOUR = 3600
+
+
+def trust_of(issuer: Issuer) -> str:
+    return Trust(issuer.number, currency("EUR"), issuer.keys).encode()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "terminal"
+
+
+@pytest.fixture
+def store(folder: Path) -> BlacklistStore:
+    return BlacklistStore.import_trust(folder, trust_of(ISSUER))
+
+
+def test_without_trust_there_is_no_store(folder: Path) -> None:
+    with pytest.raises(InputError, match="saifu terminal import TRUST-FILE"):
+        BlacklistStore(folder)
+
+
+def test_the_same_trust_may_come_again_another_may_not(store: BlacklistStore, folder: Path) -> None:
+    assert BlacklistStore.import_trust(folder, trust_of(ISSUER)).trust == store.trust
+    with pytest.raises(RefusedError, match="trusts another center"):
+        BlacklistStore.import_trust(folder, trust_of(STRANGER))
+    assert BlacklistStore(folder).trust == store.trust
+
+
+def test_an_empty_store_lists_nobody_and_is_stale(store: BlacklistStore) -> None:
+    assert store.number == store.newest_known == 0
+    assert ISSUER.id(1) not in store
+    assert store.staleness(NOW) == "there is no blacklist in this terminal"
+    with pytest.raises(KeyError):
+        store.prove(ISSUER.id(1))
+
+
+def test_an_edition_lists_its_cards_and_no_others(store: BlacklistStore) -> None:
+    store.import_edition(ISSUER.edition(1, 5, 70_000).encode())
+    assert [serial for serial in (4, 5, 6, 69_999, 70_000) if ISSUER.id(serial) in store] == [5, 70_000]
+    assert Issuer(number=2).id(5) not in store
+
+
+def test_the_proof_leads_to_the_signed_root(store: BlacklistStore) -> None:
+    edition = store.import_edition(ISSUER.edition(1, 5, 70_000).encode())
+    head, proof = store.prove(ISSUER.id(70_000))
+    assert head == edition.head
+    assert proof.lists(70_000)
+    assert proof.root(70_000) == head.body.root
+    with pytest.raises(KeyError):
+        store.prove(ISSUER.id(6))
+
+
+def test_an_edition_outlives_the_program(store: BlacklistStore, folder: Path) -> None:
+    store.import_edition(ISSUER.edition(3, 5).encode())
+    again = BlacklistStore(folder)
+    assert (again.number, ISSUER.id(5) in again) == (3, True)
+
+
+def test_an_older_edition_is_refused_and_the_newer_stays(store: BlacklistStore, folder: Path) -> None:
+    store.import_edition(ISSUER.edition(3, 5).encode())
+    with pytest.raises(RefusedError, match="edition 2 is older than edition 3"):
+        store.import_edition(ISSUER.edition(2).encode())
+    assert ISSUER.id(5) in store
+    assert ISSUER.id(5) in BlacklistStore(folder)
+
+
+def forged() -> list[bytes]:
+    """A stranger's, of another issuer, with a card more, a card less, out of order, cut, and with a byte more."""
+    edition = ISSUER.edition(9, 5, 6)
+    raw = edition.encode()
+    more, swapped = Edition(edition.head, (5, 6, 7)), Edition(edition.head, (6, 5))
+    other = Edition(edition.head, (5, 7))
+    strangers = [STRANGER.edition(9, 5).encode(), Issuer(number=2).edition(9, 5).encode()]
+    return [*strangers, more.encode(), raw[:-4], swapped.encode(), other.encode(), raw[:-1], raw + b"\0"]
+
+
+@pytest.mark.parametrize("raw", forged())
+def test_a_forged_edition_changes_nothing(store: BlacklistStore, folder: Path, raw: bytes) -> None:
+    store.import_edition(ISSUER.edition(3, 5).encode())
+    with pytest.raises((AuthenticityError, FormatError)):
+        store.import_edition(raw)
+    assert store.number == BlacklistStore(folder).number == 3
+
+
+def test_every_bit_of_a_signed_head_counts(store: BlacklistStore) -> None:
+    raw = ISSUER.edition(9, 5).encode()
+    for place in range(14, len(raw)):
+        turned = raw[:place] + bytes((raw[place] ^ 1,)) + raw[place + 1 :]
+        with pytest.raises((AuthenticityError, FormatError)):
+            store.import_edition(turned)
+    assert store.number == 0
+
+
+def test_something_else_is_no_edition(store: BlacklistStore) -> None:
+    with pytest.raises(InputError, match="neither an edition"):
+        store.import_edition(b"hello")
+
+
+# --- damage ------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_edition_says_what_to_do(store: BlacklistStore, folder: Path) -> None:
+    store.import_edition(ISSUER.edition(3, 5).encode())
+    (folder / "edition").write_bytes(b"\xff" * 100)
+    with pytest.raises(StoreError, match="import the newest edition again"):
+        BlacklistStore(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff\xfe", b'{"format": "saifu trust 1"}'])
+def test_a_damaged_trust_file_is_told(store: BlacklistStore, folder: Path, content: bytes) -> None:
+    assert store.trust
+    (folder / "trust.json").write_bytes(content)
+    with pytest.raises(InputError, match="not a trust file"):
+        BlacklistStore(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 108])
+def test_a_damaged_note_of_the_newest_head_is_told(store: BlacklistStore, folder: Path, content: bytes) -> None:
+    store.note_head(ISSUER.edition(4).head)
+    (folder / "newest-head").write_bytes(content)
+    with pytest.raises(StoreError, match="remove this file"):
+        assert BlacklistStore(folder).newest_known
+
+
+# --- age ---------------------------------------------------------------------------------------------------
+
+
+def test_a_current_list_is_current_until_the_next_is_due(store: BlacklistStore) -> None:
+    store.import_edition(ISSUER.edition(1, time=NOW).encode())
+    assert store.staleness(NOW + 24 * HOUR) is None
+    assert store.staleness(NOW + 27 * HOUR) == "edition 1 is old: the next one was due 3 hours ago"
+
+
+def test_a_head_makes_an_older_list_stale_and_the_edition_makes_it_current_again(store: BlacklistStore) -> None:
+    store.import_edition(ISSUER.edition(1).encode())
+    store.note_head(ISSUER.edition(3).head)
+    assert store.staleness(NOW) == "edition 1 is old: a card has seen edition 3"
+    store.import_edition(ISSUER.edition(2).encode())
+    assert store.staleness(NOW) == "edition 2 is old: a card has seen edition 3"
+    store.import_edition(ISSUER.edition(3).encode())
+    assert store.staleness(NOW) is None
+
+
+def test_an_older_head_teaches_nothing(store: BlacklistStore, folder: Path) -> None:
+    store.note_head(ISSUER.edition(3).head)
+    store.note_head(ISSUER.edition(2).head)
+    assert store.newest_known == BlacklistStore(folder).newest_known == 3
+
+
+@pytest.mark.parametrize("issuer", [STRANGER, Issuer(number=2)])
+def test_a_forged_head_is_not_noted(store: BlacklistStore, folder: Path, issuer: Issuer) -> None:
+    with pytest.raises(AuthenticityError):
+        store.note_head(issuer.edition(99).head)
+    assert store.newest_known == BlacklistStore(folder).newest_known == 0

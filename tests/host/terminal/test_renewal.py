@@ -1,0 +1,165 @@
+"""Renewal of credit over the line, fig. 7: challenge, attested state, history, new credit, resolutions."""
+
+import pytest
+
+from apdu.errors import CardRemovedError, MisbehaviourError, OutcomeUnknownError, RefusedError, SaifuError
+from apdu.identity import CardId
+from apdu.objects import HistoryRecord
+from center.editions import report_stolen
+from center.line import LocalLine
+from host.session import Attested, PurseSession
+from host.terminal.line import Renewal, RenewalChallenge
+from host.terminal.renewal import renew
+from tests.host.terminal.town import Card, HookedSlot, Town
+from tests.issuer import NOW
+
+
+class Watched(LocalLine):
+    """The real line, and what went over it."""
+
+    def __init__(self, town: Town) -> None:
+        super().__init__(town.center)
+        self.sent: list[list[int]] = []
+
+    def renew(self, attested: Attested, records: list[HistoryRecord]) -> Renewal:
+        self.sent.append([record.number for record in records])
+        return super().renew(attested, records)
+
+
+def pay(payer: Card, payee: Card, amount: int) -> None:
+    one, other = payer.look(), payee.look()
+    one.settle(other.receive(one.pay(other.request(amount, one.card, NOW), NOW), NOW))
+
+
+def test_the_credit_is_new_and_the_counts_begin_anew(town: Town) -> None:
+    payer, payee = town.card(1000), town.card()
+    pay(payer, payee, 100)
+    town.clock.now += 60
+    credit = renew(payer.look(), town.line)
+    signed, used = payer.look().get_credit()
+    assert signed.body == credit
+    assert (credit.serial, credit.issued, credit.seen) == (2, NOW + 60, 2)
+    assert (used.count, used.amount) == (0, 0)
+
+
+def test_only_unseen_records_go_up_oldest_first(town: Town) -> None:
+    payer, payee, line = town.card(1000), town.card(), Watched(town)
+    pay(payer, payee, 100)
+    pay(payer, payee, 100)
+    renew(payer.look(), line)
+    renew(payer.look(), line)
+    pay(payer, payee, 100)
+    renew(payer.look(), line)
+    assert line.sent == [[1, 2, 3], [], [4]]
+
+
+def test_a_stolen_card_is_not_renewed_and_is_as_it_was(town: Town) -> None:
+    card = town.card(1000)
+    before = card.backing.image()
+    report_stolen(town.center, card.id)
+    with pytest.raises(RefusedError, match="is listed"):
+        renew(card.look(), town.line)
+    assert card.backing.image() == before
+
+
+def test_a_card_that_was_stolen_between_challenge_and_answer_is_not_renewed(town: Town) -> None:
+    card = town.card(1000)
+
+    class Late(LocalLine):
+        def begin_renewal(self, wanted: CardId) -> RenewalChallenge:
+            begun = super().begin_renewal(wanted)
+            report_stolen(town.center, wanted)
+            return begun
+
+    with pytest.raises(RefusedError, match="is listed"):
+        renew(card.look(), Late(town.center))
+    assert card.look().get_credit()[0].body.serial == 1
+
+
+def test_another_centers_card_is_not_renewed(town: Town) -> None:
+    card = town.card()
+
+    class Lost(LocalLine):
+        def begin_renewal(self, wanted: CardId) -> RenewalChallenge:
+            return super().begin_renewal(CardId.of(2, wanted.serial))
+
+    with pytest.raises(RefusedError, match="not in this center's registry"):
+        renew(card.look(), Lost(town.center))
+
+
+def test_a_clone_is_found(town: Town) -> None:
+    card, shop = town.card(1000), town.card()
+    clone = card.copy()
+    pay(card, shop, 100)
+    renew(card.look(), town.line)
+    pay(clone, shop, 300)
+    with pytest.raises(RefusedError, match="a clone"):
+        renew(clone.look(), town.line)
+
+
+def test_a_card_that_lost_records_is_told(town: Town) -> None:
+    card, line = town.card(1000), Watched(town)
+
+    class Forgetful(PurseSession):
+        def attest(self, challenge: bytes) -> Attested:
+            card.put("record", 0xFFFF)
+            return super().attest(challenge)
+
+    with pytest.raises(MisbehaviourError, match="has lost 65535 records"):
+        renew(Forgetful(card.slot("atm").connect()), line)
+    assert line.sent == []
+
+
+def test_the_center_settles_what_the_payee_has_shown_it(town: Town) -> None:
+    """The payer's card is pulled out after RECEIVE; payee and payer then come to the ATM, one after the other."""
+    payer, payee = town.card(1000), town.card()
+    one, other = payer.look(), payee.look()
+    other.receive(one.pay(other.request(100, one.card, NOW), NOW), NOW)
+    renew(payer.look(), town.line)
+    assert payer.unsettled == 100
+    renew(payee.look(), town.line)
+    renew(payer.look(), town.line)
+    assert (payer.balance, payer.unsettled, payee.balance) == (900, 0, 100)
+
+
+def test_the_center_gives_back_what_can_never_arrive(town: Town) -> None:
+    """The payer's card is pulled out after PAY; the payee's request is closed by another one, and attested."""
+    payer, payee, third = town.card(1000), town.card(), town.card(500)
+    one, other = payer.look(), payee.look()
+    one.pay(other.request(100, one.card, NOW), NOW)
+    pay(third, payee, 50)
+    renew(payer.look(), town.line)
+    assert payer.unsettled == 100
+    renew(payee.look(), town.line)
+    renew(payer.look(), town.line)
+    assert (payer.balance, payer.unsettled, payee.balance) == (1000, 0, 50)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_renewal_that_was_cut_can_be_done_again(town: Town, answered: bool) -> None:
+    """Every command of it is lost once, or its answer is."""
+    card, shop = town.card(1000), town.card()
+    done, lost_at = False, 0
+    while not done:
+        pay(card, shop, 10)
+        count = 0
+
+        def lose(command: bytes, real: object) -> bytes:
+            nonlocal count
+            assert callable(real)
+            count += 1
+            if count - 1 == lost_at and not answered:
+                raise CardRemovedError("the card is out")
+            answer = bytes(real(command))
+            if count - 1 == lost_at:
+                raise OutcomeUnknownError("the card is out")
+            return answer
+
+        try:
+            renew(PurseSession(HookedSlot(card.slot("atm"), lose).connect()), town.line)
+            done = True
+        except SaifuError:
+            renew(card.look(), town.line)
+        lost_at += 1
+    assert lost_at > 4
+    assert card.look().get_counters().seen == card.look().get_counters().record
