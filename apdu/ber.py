@@ -4,8 +4,6 @@ from apdu.errors import FormatError
 
 __all__ = ["decode", "encode", "find"]
 
-_MAX_DEPTH = 8
-
 
 def encode(tag: int, value: bytes) -> bytes:
     """Encode one object; ``tag`` as the number its bytes spell, values up to 65,535 bytes."""
@@ -53,7 +51,7 @@ def decode(raw: bytes) -> list[tuple[int, bytes]]:
 
 def find(raw: bytes, *path: int) -> bytes:
     """Return the value at a path of tags, each exactly once there; raises FormatError."""
-    for tag in path[:_MAX_DEPTH]:
+    for tag in path:
         values = [value for found, value in decode(raw) if found == tag]
         if len(values) != 1:
             raise FormatError(f"object {tag:X} is there {len(values)} times, not once")

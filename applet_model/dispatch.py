@@ -58,11 +58,12 @@ def check_class(cla: int) -> None:
 
 
 def find_row(command: CommandApdu) -> Command:
-    """INS: the row, if the instruction is known, and known in this class."""
+    """INS: the row, if the instruction is known, and known in this class (EXTERNAL AUTHENTICATE: 84 only)."""
     row = BY_INS.get(command.ins)
     if row is None:
         raise Decline(StatusWord.INS_NOT_SUPPORTED)
     unless((command.cla ^ row.cla) & 0x80 == 0, StatusWord.CLA_NOT_SUPPORTED)
+    unless(command.cla & row.cla == row.cla, StatusWord.CLA_NOT_SUPPORTED)
     return row
 
 

@@ -16,8 +16,8 @@ from applet_model.memory import Transaction
 
 __all__ = ["append", "newest_balance", "read_record", "received", "require_room", "seen"]
 
-_REQUEST_AT, _BALANCE_AT = 15, 23
-"""Offsets of request number and balance in a record."""
+_KIND_AT, _REQUEST_AT, _BALANCE_AT = 4, 15, 23
+"""Offsets of kind, request number and balance in a record."""
 
 
 def seen(card: CardState) -> int:
@@ -58,18 +58,18 @@ def append(card: CardState, tx: Transaction, kind: Kind, value: Value, balance: 
 
 def _note_overwritten(card: CardState, tx: Transaction, old: bytes) -> None:
     """Remember the newest request whose receipt can no longer be found: BEYOND_HISTORY up to there."""
-    if old[4] == Kind.RECEIVED:
+    if old[_KIND_AT] == Kind.RECEIVED:
         tx.put(card.cells.request_floor, int.from_bytes(old[_REQUEST_AT : _REQUEST_AT + 4]))
 
 
 def received(card: CardState, value: Value) -> HistoryRecord | None:
     """The record of an earlier receipt from this payer with this counter, if the history has it."""
-    newest_number = card.cells.record.number()
     wanted = bytes((Kind.RECEIVED,)) + value.payer + value.counter.to_bytes(4)
-    for number in range(newest_number, max(0, newest_number - card.cells.history_capacity), -1):
-        raw = _record(card, number)
-        if raw[4:_REQUEST_AT] == wanted:
-            return HistoryRecord.decode(raw)
+    records, at = card.cells.history.get(), -1
+    while (at := records.find(wanted, at + 1)) >= 0:
+        start = at - _KIND_AT
+        if start % HistoryRecord.SIZE == 0:
+            return HistoryRecord.decode(records[start : start + HistoryRecord.SIZE])
     return None
 
 

@@ -67,7 +67,10 @@ class MemoryMap:
         head = backing.read(0, _HEAD_SIZE)
         if head[: len(_MAGIC)] != _MAGIC:
             raise StoreError("this is not a card image of saifu, version 1")
-        cells = cls(backing, int.from_bytes(head[11:13]), head[13])
+        history, unsettled = int.from_bytes(head[11:13]), head[13]
+        if history not in HISTORY_RANGE or unsettled not in UNSETTLED_RANGE:
+            raise StoreError("the card image is damaged: its head does not say how it is laid out")
+        cells = cls(backing, history, unsettled)
         if len(backing.read(cells.size - 1, 2)) != 1:
             raise StoreError(f"the card image is damaged: it does not have {cells.size} bytes")
         return cells
@@ -118,6 +121,7 @@ class MemoryMap:
         self.record, self.request_floor = self._number(4), self._number(4)
         self.chain = self._cell(32)
         self.records = tuple(self._cell(HistoryRecord.SIZE) for _ in range(self.history_capacity))
+        self.history = Cell(self._backing, self.records[0].offset, HistoryRecord.SIZE * self.history_capacity)
         self.credit = self._cell(Credit.SIZE + SIGNATURE_SIZE)
         self.used_count, self.used_amount = self._number(4), self._number(4)
         self.head, self.head_known = self._cell(Head.SIZE + SIGNATURE_SIZE), self._number(1)

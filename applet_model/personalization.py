@@ -92,7 +92,10 @@ def generate_key_pair(card: CardState, call: Call) -> ResponseApdu:
 
 
 def store_data(card: CardState, call: Call) -> ResponseApdu:
-    """STORE DATA: all groups of a block in one transaction; the last block activates the card."""
+    """STORE DATA: all groups of a block in one transaction; the last block activates the card.
+
+    A last block that cannot activate it is declined and not counted: it may come again, corrected.
+    """
     command = call.command
     unless(command.p2 == card.session.next_block, StatusWord.WRONG_P1_P2)
     try:
@@ -107,9 +110,9 @@ def store_data(card: CardState, call: Call) -> ResponseApdu:
             _STORE[dgi](card, tx, _open_value(card, value) if encrypted else value, encrypted)
             stored |= _STORED[dgi]
         tx.put(card.cells.stored, stored)
-    card.session.next_block = command.p2 + 1 & 0xFF
     if command.p1 & _LAST_BLOCK:
         _activate(card)
+    card.session.next_block = command.p2 + 1 & 0xFF
     return ResponseApdu()
 
 

@@ -118,13 +118,26 @@ def receive(card: CardState, call: Call) -> ResponseApdu:
     unless(value.payee == own and value.payer == certificate.body.subject, StatusWord.NOT_THIS_CARD)
     payer = card.certified(certificate)
     card.check_signature(signed, payer.point, StatusWord.SIGNATURE_INVALID)
-    if _is_open(card, value):
-        credited = _close(card, value, now <= payer.expiry and _fits(card, value.amount))
-    else:
-        credited = _was_received(card, value)
-    if credited:
+    if _credited(card, value, payer, now):
         return ResponseApdu(pack({Tag.RECEIPT: card.sign(Receipt(value.payer, value.counter, own))}))
     return ResponseApdu(pack({Tag.REFUSAL: card.sign(Refusal(value.payer, value.counter, own))}))
+
+
+def _credited(card: CardState, value: Value, payer: Certificate, now: int) -> bool:
+    """Whether the value is on the purse after this: it was received before, or answers the open request.
+
+    9512 for another value with the counter of one that was received, which only a cloned payer gives;
+    950F when the history does not reach back far enough to know.
+    """
+    record = history.received(card, value)
+    if record is not None:
+        same = (record.request, record.amount) == (value.request, value.amount)
+        unless(same, StatusWord.SAME_COUNTER)
+        return True
+    if _is_open(card, value):
+        return _close(card, value, now <= payer.expiry and _fits(card, value.amount))
+    unless(value.request > card.cells.request_floor.number(), StatusWord.BEYOND_HISTORY)
+    return False
 
 
 def _is_open(card: CardState, value: Value) -> bool:
@@ -147,17 +160,6 @@ def _close(card: CardState, value: Value, accept: bool) -> bool:
             tx.put(cells.balance, balance)
             history.append(card, tx, Kind.RECEIVED, value, balance)
     return accept
-
-
-def _was_received(card: CardState, value: Value) -> bool:
-    """Whether this very value was credited before; 9512 for another one, 950F when nobody here can know."""
-    record = history.received(card, value)
-    if record is not None:
-        same = (record.request, record.amount) == (value.request, value.amount)
-        unless(same, StatusWord.SAME_COUNTER)
-        return True
-    unless(value.request > card.cells.request_floor.number(), StatusWord.BEYOND_HISTORY)
-    return False
 
 
 def settle(card: CardState, call: Call) -> ResponseApdu:

@@ -30,6 +30,7 @@ class _Held:
     repeat: CommandApdu | None = None
 
     def answers(self, command: CommandApdu) -> bool:
+        """Whether a command is the one that 6Cxx asked to have again."""
         return self.repeat is not None and replace(command, ne=None) == self.repeat
 
 
@@ -45,18 +46,18 @@ class Transmission:
 
     def exchange(self, raw: bytes) -> ResponseApdu:
         """Answer one command; everything that the card has to say is in the status word."""
+        held, self._held = self._held, None
+        chain, self._chain = self._chain, None
         try:
             command = CommandApdu.decode(raw)
         except FormatError:
             return ResponseApdu(sw=StatusWord.WRONG_LENGTH)
-        held, self._held = self._held, None
         try:
-            return self._answer(command, held)
+            return self._answer(command, held, chain)
         except Decline as declined:
             return ResponseApdu(sw=declined.sw)
 
-    def _answer(self, command: CommandApdu, held: _Held | None) -> ResponseApdu:
-        chain, self._chain = self._chain, None
+    def _answer(self, command: CommandApdu, held: _Held | None, chain: CommandApdu | None) -> ResponseApdu:
         check_class(command.cla)
         row = find_row(command)
         if row.ins is Ins.GET_RESPONSE:

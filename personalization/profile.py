@@ -44,7 +44,7 @@ class Profile:
                 text = (resources.files("personalization") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
             else:
                 text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             known = " or ".join(PROFILES)
             raise InputError(f"profile {name}: {error}; name a TOML file, or one of {known}") from None
         return cls.parse(name, text, unit)

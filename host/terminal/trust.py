@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Self
 
-from apdu.errors import AuthenticityError, InputError
+from apdu.errors import AuthenticityError, FormatError, InputError
 from apdu.messages import Certificate, Signed
 from apdu.money import Currency, currency
 from apdu.objects import CenterKey, KeyUse
@@ -49,5 +49,7 @@ class Trust:
                 for key in content["keys"]
             )
             return cls(int(content["issuer"]), currency(content["currency"]), keys)
+        except FormatError as error:
+            raise InputError(f"this is not a trust file of a center for this version of saifu: {error}") from None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError("this is not a trust file of a center (saifu center init writes one)") from None

@@ -27,7 +27,8 @@ def _instruction(command: CommandApdu) -> W | None:
     row = BY_INS.get(command.ins)
     if row is None:
         return W.INS_NOT_SUPPORTED
-    return W.CLA_NOT_SUPPORTED if (row.cla ^ command.cla) & 0x80 else None
+    wrong = (row.cla ^ command.cla) & 0x80 or command.cla & row.cla != row.cla
+    return W.CLA_NOT_SUPPORTED if wrong else None
 
 
 def _messaging(row: Command, command: CommandApdu, protected: bool) -> W | None:

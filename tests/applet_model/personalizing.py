@@ -42,7 +42,7 @@ class Personalizing:
 
     def store(self, groups: bytes, p1: int = 0x08) -> int:
         response = self.send(Ins.STORE_DATA, p1, self.block, groups)
-        self.block += 1
+        self.block += response.sw == 0x9000
         return response.sw
 
     def certificate(self, **changed: object) -> bytes:

@@ -5,20 +5,23 @@ from collections.abc import Callable
 from functools import lru_cache
 from random import Random
 
+import pytest
+
 from apdu.command import CommandApdu
 from apdu.commands import BY_INS, Ins
 from apdu.identity import AID, CardId, Role
 from apdu.payload import Tag, pack
 from apdu.response import ResponseApdu
+from apdu.status import StatusError, StatusWord
 from applet_model.backing import MemoryBacking
 from applet_model.card import SmartCard
 from applet_model.memory_map import MemoryMap, blank_image
 from host.exchange import exchange
 from host.model import ModelSlot
-from host.session import PurseSession
-from tests.issuer import CHIP, FAR, Issuer
+from host.session import Answer, Paid, PurseSession, Requested
+from tests.issuer import CHIP, FAR, NOW, Issuer
 
-__all__ = ["ISSUER", "Purse", "command", "new_purse", "personalized"]
+__all__ = ["ISSUER", "Purse", "command", "new_purse", "personalized", "refusal_of"]
 
 ISSUER = Issuer()
 
@@ -78,6 +81,23 @@ class Purse:
         """Reset the card and select the purse."""
         return PurseSession(self.slot.connect())
 
+    @property
+    def balance(self) -> int:
+        """The balance, after a reset."""
+        return self.session().selected.status.balance
+
+    def ask(self, payer: "Purse", amount: int = 100, date: int = NOW) -> Requested:
+        """REQUEST, after a reset."""
+        return self.session().request(amount, payer.id, date)
+
+    def pay(self, asked: Requested, date: int = NOW) -> Paid:
+        """PAY, after a reset."""
+        return self.session().pay(asked, date)
+
+    def receive(self, paid: Paid, date: int = NOW) -> Answer:
+        """RECEIVE, after a reset."""
+        return self.session().receive(paid, date)
+
     def send(self, wanted: CommandApdu) -> ResponseApdu:
         """Send a command, chained if it must be; select first when the power was gone."""
         if not self.card.powered:
@@ -92,3 +112,10 @@ class Purse:
 def new_purse(serial: int, role: Role = Role.PERSON, initial: int = 0, **other: int) -> Purse:
     """A purse with usual parameters; any of ``personalized`` can be given."""
     return Purse(personalized(serial, role, initial, **other))
+
+
+def refusal_of(act: Callable[..., object], *arguments: object) -> StatusWord | None:
+    """The status word with which a card refuses to do this."""
+    with pytest.raises(StatusError) as refusal:
+        act(*arguments)
+    return refusal.value.word

@@ -257,6 +257,12 @@ def begin_last_block(kind: type[CopiedCard]) -> tuple[CopiedCard, Act]:
     return card, lambda: issuer.store_data(Dgi.CREDIT, ISSUER.credit(SERIAL, 1).raw, last=True)
 
 
+def begin_key_pair(kind: type[CopiedCard]) -> tuple[CopiedCard, Act]:
+    """A second key pair, over what an interrupted personalization has stored."""
+    card, _ = begin_last_block(kind)
+    return card, IssuerSession(ModelSlot("issuer", card).connect(), lambda _: STATIC).generate_key_pair
+
+
 def finish_personalization(image: bytes) -> None:
     """Active and whole; or personalization begins again."""
     card = CopiedCard(image, 5)
@@ -278,6 +284,7 @@ STEPWISE = (
         "RESET RETRY COUNTER", active, lambda card: card.reset_retry_counter(PUK, NEW_PIN),
         finish_pin, puk_try_gone,
     ),
+    Scene("GENERATE KEY PAIR", begin_key_pair, finish_personalization),
     Scene("STORE DATA, last block", begin_last_block, finish_personalization, stored_not_active),
 )  # fmt: skip
 

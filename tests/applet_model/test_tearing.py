@@ -5,12 +5,13 @@ going, and what was begun can be finished.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 
 import pytest
 
-from apdu.errors import OutcomeUnknownError
+from apdu.errors import OutcomeUnknownError, StoreError
 from applet_model.memory import Cut, PowerCutError
 from tests.applet_model.cards import CopiedCard, without_journal
 from tests.applet_model.naive import NaiveCard
@@ -31,6 +32,7 @@ CASES = {
     "VERIFY": 136,
     "CHANGE REFERENCE DATA": 204,
     "RESET RETRY COUNTER": 284,
+    "GENERATE KEY PAIR": 1028,
     "STORE DATA, last block": 1048,
 }
 """At least so many cases each: fewer would mean that the sweep has gone blind."""
@@ -56,8 +58,10 @@ def torn(scene: Scene, write: int, how: Cut, kind: type[CopiedCard]) -> bytes:
 
 
 def power_on(image: bytes, kind: type[CopiedCard]) -> CopiedCard:
+    """Power on; a card that calls itself damaged stays as it is, and will be found between."""
     card = kind(image)
-    card.power_on()
+    with suppress(StoreError):
+        card.power_on()
     return card
 
 

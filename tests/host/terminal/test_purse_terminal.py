@@ -2,7 +2,8 @@
 
 import pytest
 
-from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError, RefusedError
+from apdu.commands import Ins
+from apdu.errors import NoCardError, OutcomeUnknownError, RefusedError
 from apdu.identity import LifeCycle
 from apdu.messages import Head, Signed
 from apdu.objects import Kind
@@ -13,6 +14,7 @@ from host.connection import Ejection
 from host.model import ModelSlot
 from host.session import pin_block
 from host.terminal.terminal import ListedCardError
+from tests.host.terminal.faults import Lost, honest
 from tests.host.terminal.town import Card, HookedSlot, Keypad, Town
 from tests.issuer import NOW, PIN, PUK
 
@@ -246,25 +248,11 @@ def test_without_the_second_card_the_first_is_ejected(town: Town) -> None:
         left.connect()
 
 
-class Gone:
-    """A card that is pulled out before its SETTLE, out of a reader that notices."""
-
-    def __init__(self, card: Card) -> None:
-        self.slot = HookedSlot(card.slot("left"), self.pull_out)
-
-    def pull_out(self, command: bytes, card: object) -> bytes:
-        assert callable(card)
-        if command[1] in (0x36, 0x4A):
-            raise CardRemovedError("left: the card is out")
-        answer = card(command)
-        assert isinstance(answer, bytes)
-        return answer
-
-
 def test_a_payer_that_vanishes_before_settle_has_paid(town: Town) -> None:
     payer, payee = town.card(1000), town.card()
-    right = HookedSlot(payee.slot("right"), lambda command, card: card(command))
-    left = Gone(payer).slot
+    right = HookedSlot(payee.slot("right"), honest)
+    left = HookedSlot(payer.slot("left"), Lost(answered=False, ins=Ins.SETTLE))
+    town.publish()
     done = town.purse_terminal().remit(left, right, 250)
     assert (done.credited, done.settled) == (True, False)
     assert town.screen.details["S109"] == "settles when the paying card comes again"

@@ -1,8 +1,10 @@
 """Renewal of credit over the line, fig. 7: challenge, attested state, history, new credit, resolutions."""
 
+from itertools import count
+
 import pytest
 
-from apdu.errors import CardRemovedError, MisbehaviourError, OutcomeUnknownError, RefusedError, SaifuError
+from apdu.errors import MisbehaviourError, ReaderError, RefusedError
 from apdu.identity import CardId
 from apdu.objects import HistoryRecord
 from center.editions import report_stolen
@@ -10,6 +12,7 @@ from center.line import LocalLine
 from host.session import Attested, PurseSession
 from host.terminal.line import Renewal, RenewalChallenge
 from host.terminal.renewal import renew
+from tests.host.terminal.faults import Lost
 from tests.host.terminal.town import Card, HookedSlot, Town
 from tests.issuer import NOW
 
@@ -135,31 +138,24 @@ def test_the_center_gives_back_what_can_never_arrive(town: Town) -> None:
     assert (payer.balance, payer.unsettled, payee.balance) == (1000, 0, 50)
 
 
+def renewed(slot: HookedSlot, town: Town) -> bool:
+    try:
+        renew(PurseSession(slot.connect()), town.line)
+    except ReaderError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("answered", [False, True])
 def test_a_renewal_that_was_cut_can_be_done_again(town: Town, answered: bool) -> None:
     """Every command of it is lost once, or its answer is."""
     card, shop = town.card(1000), town.card()
-    done, lost_at = False, 0
-    while not done:
+    for at in count():
         pay(card, shop, 10)
-        count = 0
-
-        def lose(command: bytes, real: object) -> bytes:
-            nonlocal count
-            assert callable(real)
-            count += 1
-            if count - 1 == lost_at and not answered:
-                raise CardRemovedError("the card is out")
-            answer = bytes(real(command))
-            if count - 1 == lost_at:
-                raise OutcomeUnknownError("the card is out")
-            return answer
-
-        try:
-            renew(PurseSession(HookedSlot(card.slot("atm"), lose).connect()), town.line)
-            done = True
-        except SaifuError:
-            renew(card.look(), town.line)
-        lost_at += 1
-    assert lost_at > 4
+        lost = Lost(answered=answered, at=at)
+        if renewed(HookedSlot(card.slot("atm"), lost), town):
+            assert not lost.gone
+            assert at == len(("SELECT", "ATTEST", "GET RESPONSE", "GET DATA", "READ RECORD", "PUT CREDIT"))
+            break
+        renew(card.look(), town.line)
     assert card.look().get_counters().seen == card.look().get_counters().record

@@ -1,0 +1,147 @@
+"""A personalization bureau for tests: a real center, a master key, blank images, and a hand with kill -9."""
+
+import os
+import shutil
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apdu.identity import LifeCycle
+from applet_model.backing import FileBacking, MemoryBacking
+from applet_model.memory_map import MemoryMap
+from center.center import Center
+from host.connection import CardSlot
+from host.model import ModelSlot
+from host.session import PurseSession, pin_block
+from personalization.batch import Batch, Line
+from personalization.journal import Journal
+from personalization.keystore import MasterKey
+from personalization.one import Letter, create_blank
+from personalization.orders import Order, OrderList
+from personalization.profile import Profile
+from tests.center.bank import Bank
+
+__all__ = ["MASTER", "Bureau", "kill_at", "posix_only", "tries"]
+
+MASTER = MasterKey("cards", 1, "sp800-108", bytes(range(16)))
+posix_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 is POSIX")
+
+_ACTS = {"open", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.truncate", "sqlite3.connect"}
+
+
+def tries(image: Path) -> int:
+    """Openings of the secure channel that a card still allows."""
+    return MemoryMap.open(MemoryBacking(image.read_bytes())).scp_tries.number()
+
+
+class Bureau:
+    """Everything in one folder: center, orders, journal, images, and the letters as lines of a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bank = Bank(folder / "center")
+        self.center: Center = self.bank.center
+        self.orders, self.cards, self.letters = folder / "orders.csv", folder / "cards", folder / "letters"
+        self.profile = Profile.load("person", self.center.unit)
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal"
+
+    def order(self, *rows: str) -> OrderList:
+        """Write an order list of these rows, and read it."""
+        self.orders.write_text("\n".join(("holder,pin", *rows)) + "\n", "utf-8")
+        return OrderList.load(self.orders)
+
+    def slot_for(self, order: Order) -> CardSlot:
+        path = self.cards / order.file
+        if not path.exists():
+            self.cards.mkdir(exist_ok=True)
+            create_blank(path, MASTER, self.profile)
+        return ModelSlot(str(path), path=path)
+
+    def deliver(self, letter: Letter) -> None:
+        with self.letters.open("a") as file:
+            file.write(f"{letter.card} {letter.pin}\n")
+            os.fsync(file.fileno())
+
+    def run(self, master: MasterKey = MASTER) -> list[Line]:
+        """Run the batch from where it is."""
+        orders = OrderList.load(self.orders)
+        journal = Journal(self.journal, orders)
+        return list(Batch(orders, self.profile, master, self.center, journal).run(self.slot_for, self.deliver))
+
+    def check_made(self) -> None:
+        """Every row has one card, which is its own, active, and opens with the PIN of its last letter."""
+        lines = self.run()
+        assert all(line.earlier for line in lines)
+        cards = [line.card for line in lines]
+        assert len(set(cards)) == len(cards) == len(OrderList.load(self.orders).orders)
+        assert sorted(path.name for path in self.cards.glob("*.card")) == sorted(line.order.file for line in lines)
+        pins = dict(text.split() for text in self.letters.read_text().splitlines())
+        for line in lines:
+            slot = ModelSlot("check", path=self.cards / line.order.file)
+            session = PurseSession(slot.connect())
+            assert (session.card, session.selected.status.state) == (line.card, LifeCycle.ACTIVE)
+            assert line.order.pin in (None, pins[line.card.text])
+            session.verify(pin_block(pins[line.card.text]))
+            self.bank.center.trust.certified(session.get_certificate())
+            slot.close()
+
+    def copy(self, folder: Path) -> "Bureau":
+        """The same bureau in another folder, as it is now."""
+        shutil.copytree(self.folder, folder)
+        other = object.__new__(Bureau)
+        other.__dict__.update(self.__dict__, folder=folder)
+        other.center = Center(folder / "center", self.center.keys, lambda: self.bank.time)
+        other.center.close()  # no connection of this process's goes over into the next
+        other.orders, other.cards, other.letters = folder / "orders.csv", folder / "cards", folder / "letters"
+        return other
+
+
+def kill_at(act: int, folder: Path, work: Callable[[], object]) -> bool:
+    """Do ``work`` in a process of its own, and kill -9 it before its ``act``-th act on the files of a folder.
+
+    An act is: to open, rename, link, remove, to wait for the disk, to write a card's memory. Returns whether the
+    process was killed; False says that the work was done before.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pytest's workers have threads; the child needs none
+        child = os.fork()
+    if child:
+        status = os.waitpid(child, 0)[1]
+        assert status in (0, signal.SIGKILL), "the work failed by itself"
+        return status != 0
+    try:
+        _count_down(act, str(folder))
+        work()
+        os._exit(0)
+    except BaseException:  # noqa: BLE001  (whatever it was, this process must not go on as the test)
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _count_down(act: int, folder: str) -> None:
+    left = act
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event in _ACTS and any(folder in str(argument) for argument in arguments):
+            count()
+
+    def counted(before: Callable[..., object]) -> Callable[..., object]:
+        return lambda *arguments: (count(), before(*arguments))[1]
+
+    sys.addaudithook(hook)
+    os.fsync = counted(os.fsync)  # type: ignore[assignment]  # only in the process that is going to be killed
+    FileBacking.write = counted(FileBacking.write)  # type: ignore[method-assign,assignment]  # as above
