@@ -65,7 +65,7 @@ class MemoryMap:
     def open(cls, backing: Backing) -> Self:
         """Open an image; raises StoreError when it is not one, or not whole."""
         head = backing.read(0, _HEAD_SIZE)
-        if head[: len(_MAGIC)] != _MAGIC:
+        if len(head) < _HEAD_SIZE or head[: len(_MAGIC)] != _MAGIC:
             raise StoreError("this is not a card image of saifu, version 1")
         history, unsettled = int.from_bytes(head[11:13]), head[13]
         if history not in HISTORY_RANGE or unsettled not in UNSETTLED_RANGE:

@@ -1,6 +1,7 @@
 """Theft reports and editions of the blacklist [0013]: the report comes in, the list is signed, it goes out."""
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from apdu.errors import RefusedError
 from apdu.identity import CardId
@@ -13,6 +14,11 @@ from center.models import EditionRow, ListedRow, ReportRow
 __all__ = ["edition_bytes", "is_listed", "publish", "report_found", "report_stolen", "terminate_order", "unlock_order"]
 
 _HOUR = 3600
+
+
+def _newest(session: Session) -> int:
+    """Number of the newest edition; 0 before the first."""
+    return session.scalar(select(func.max(EditionRow.number))) or 0
 
 
 def is_listed(center: Center, card: CardId) -> bool:
@@ -44,14 +50,14 @@ def report_found(center: Center, card: CardId, reason: str = "found") -> int:
             raise RefusedError(f"card {card} is not listed")
         session.add(ReportRow(serial=card.serial, kind="found", reason=reason, date=center.now))
         session.delete(listed)
-        row.unlocked_from = (session.scalar(select(func.max(EditionRow.number))) or 0) + 1
+        row.unlocked_from = _newest(session) + 1
         return row.unlocked_from
 
 
 def publish(center: Center) -> Edition:
     """Make the next edition of all listed cards, sign its head, and keep it."""
     with center.session() as session:
-        number = (session.scalar(select(func.max(EditionRow.number))) or 0) + 1
+        number = _newest(session) + 1
         serials = session.scalars(select(ListedRow.serial)).all()
         next_time = center.now + center.settings.edition_hours * _HOUR
         head = Head(ORDERS_KEY, center.issuer, number, center.now, next_time, 0, b"")
@@ -71,12 +77,12 @@ def edition_bytes(center: Center, number: int | None = None) -> bytes:
 
 
 def unlock_order(center: Center, card: CardId) -> Signed[UnlockOrder]:
-    """The order for a card that was found; editions that still list it are void for it."""
+    """The order for a card that was found, above every edition that it may have seen; those are void for it."""
     with center.session() as session:
         row = center.row(session, card)
         if row.unlocked_from is None:
             raise RefusedError(f"card {card} may not be unlocked (saifu center report-found {card})")
-        return center.keys.sign(UnlockOrder(ORDERS_KEY, card, row.unlocked_from))
+        return center.keys.sign(UnlockOrder(ORDERS_KEY, card, _newest(session) + 1))
 
 
 def terminate_order(center: Center, card: CardId) -> Signed[TerminateOrder]:

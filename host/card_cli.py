@@ -154,10 +154,10 @@ def history(
     """Read the transaction history, newest first."""
     with _connected(reader) as connection:
         session = PurseSession(connection)
-        unit = currency(session.get_parameters().currency)
+        card, unit = session.card, currency(session.get_parameters().currency)
         records = session.history(most)
     lines = [record_line(record, unit) for record in records] or ["no transfer yet"]
-    document = {"card": session.card.text, "currency": unit.code, "records": list(map(record_document, records))}
+    document = {"card": card.text, "currency": unit.code, "records": list(map(record_document, records))}
     emit(as_json, document, lines)
 
 
@@ -167,8 +167,9 @@ def pin(reader: ReaderOption, as_json: JsonOption = False) -> None:
     old, new = read_pin("PIN now"), read_pin("new PIN", "SAIFU_NEW_PIN", confirm=True)
     with _connected(reader) as connection:
         session = PurseSession(connection)
+        card = session.card
         session.change_reference_data(old, new)
-    emit(as_json, {"card": session.card.text, "changed": True}, [f"card {session.card}: the PIN is changed"])
+    emit(as_json, {"card": card.text, "changed": True}, [f"card {card}: the PIN is changed"])
 
 
 def apdu_command(
@@ -194,7 +195,10 @@ def apdu_command(
 def _commands(texts: list[str]) -> list[CommandApdu]:
     """Parse all before any is sent; what carries a PIN must not stand on the command line."""
     if texts == ["-"]:
-        return [_parse(line) for line in sys.stdin.read().split("\n") if line.strip()]
+        lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
+        if not lines:
+            raise InputError("there is no command on standard input: give one a line, in hex")
+        return [_parse(line) for line in lines]
     commands = [_parse(text) for text in texts]
     for command in commands:
         if command.ins in _SECRET and command.data:

@@ -85,10 +85,12 @@ def desk(context: typer.Context) -> Desk:
 def open_slot(text: str) -> CardSlot:
     """Find a slot: ``model:FILE`` is a card image, anything else a PC/SC reader.
 
-    Raises NoReaderError, PcscUnavailableError; a missing image is told at connect.
+    Raises InputError without a file name, NoReaderError, PcscUnavailableError; a missing image is told at connect.
     """
     if text.startswith("model:"):
         path = Path(text.removeprefix("model:"))
+        if not path.name:
+            raise InputError(f"--reader {text}: the name of a card image is wanted, as in model:aoi.card")
         return ModelSlot(f"model:{path}", path=path)
     return PcscSlot(find_reader(text).name)
 

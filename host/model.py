@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError
+from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError, StoreError
 from applet_model.backing import FileBacking, MemoryBacking
 from applet_model.card import Protocol, SmartCard
 from applet_model.memory import PowerCutError
@@ -28,13 +28,13 @@ class CardFile(SmartCard):
     """A card whose memory is a file: an image that one process holds at a time."""
 
     def __init__(self, path: Path, protocol: Protocol = Protocol.T1) -> None:
-        """Raises StoreError when the image is missing, in use or damaged."""
+        """Raises StoreError, with the file's name, when the image is missing, in use or damaged."""
         self._file = FileBacking(path)
         try:
             super().__init__(self._file, protocol=protocol)
-        except BaseException:
+        except StoreError as error:
             self._file.close()
-            raise
+            raise StoreError(f"{path}: {error}") from None
 
     def close(self) -> None:
         """Power off and give the file back."""

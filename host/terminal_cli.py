@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from apdu.errors import InputError
+from apdu.errors import AuthenticityError, FormatError, InputError
 from apdu.money import Money
 from broadcast.edition import EDITION_MAGIC
 from host.card_cli import date_text, record_document, record_line
@@ -62,10 +62,11 @@ def import_command(
     folder, done = desk(context).terminal_folder, []
     for file in files:
         try:
-            raw = file.read_bytes()
+            done.append(_import(folder, file.read_bytes()))
         except OSError as error:
             raise InputError(f"{file} cannot be read: {error.strerror}") from None
-        done.append(_import(folder, raw))
+        except (InputError, FormatError, AuthenticityError) as error:
+            raise type(error)(f"{file}: {error}") from None
     emit(as_json, {"imported": done}, done)
 
 

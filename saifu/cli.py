@@ -25,7 +25,8 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="saifu",
-    help="saifu, an offline electronic purse that one can run on a desk.",
+    help="saifu, an offline electronic purse that one can run on a desk. See it work: saifu demo. "
+    "Begin yourself: saifu center init.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -94,7 +95,7 @@ def main() -> None:
 def _usage(error: typer.TyperException) -> str:
     """What is wrong with a command line, and where its help is."""
     command = getattr(getattr(error, "ctx", None), "command_path", "saifu")
-    return f"{error.format_message()} See: {command} --help"
+    return f"{error.format_message().rstrip('.')}; see: {command} --help"
 
 
 def _fail(error: SaifuError) -> int:

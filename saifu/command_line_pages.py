@@ -71,6 +71,7 @@ def _errors() -> str:
     known = {getattr(apdu.errors, name) for name in apdu.errors.__all__} | {StatusError}
 
     def branch(kind: type[SaifuError], depth: int) -> Iterator[str]:
+        """A class and those below it, one line each."""
         text = (kind.__doc__ or "").split("\n", 1)[0]
         yield f"{'  ' * depth}- `{kind.__name__}` ({exit_code(kind.__new__(kind))}): {text}"
         for below in sorted((each for each in known if each.__base__ is kind), key=lambda each: each.__name__):

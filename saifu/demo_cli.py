@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,7 +67,8 @@ def demo(
     svg: Annotated[Path | None, typer.Option("--svg", help="Also save what is shown as a picture.")] = None,
 ) -> None:
     """Show the whole story: two people, a shop, a thief, the center; exit code 1 if anything is not as it must be."""
-    console = Console(record=svg is not None, quiet=as_json, width=_WIDTH if svg else None)
+    shown = StringIO() if as_json else None  # a quiet console would record nothing for the picture
+    console = Console(record=svg is not None, file=shown, width=_WIDTH if svg else None)
     screen = _Screen(console)
     with tempfile.TemporaryDirectory(prefix="saifu-demo-") as folder, _table(pcsc) as table:
         run = Demo(Path(folder), table, screen)
@@ -76,12 +78,11 @@ def demo(
             run.close()
         screen.flush()
         document = run.document()
-    if as_json:
-        typer.echo(json.dumps(document, ensure_ascii=False))
-    else:
-        console.print(_summary(document, table.name))
+    console.print(_summary(document, table.name))
     if svg is not None:
         console.save_svg(str(svg), title="saifu demo")
+    if as_json:
+        typer.echo(json.dumps(document, ensure_ascii=False))
     if not document["ok"]:
         raise typer.Exit(1)
 

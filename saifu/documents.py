@@ -33,6 +33,7 @@ def render(text: str, leave: frozenset[str] = frozenset()) -> str:
     """Return a page with its regions made anew but for some; raises InputError for one that nobody makes."""
 
     def region(match: re.Match[str]) -> str:
+        """The region made anew, or as it stands when there is nothing to say."""
         name = match["name"]
         if name not in REGIONS:
             raise InputError(f"nothing makes the region {name!r}; known are {', '.join(sorted(REGIONS))}")

@@ -86,6 +86,7 @@ class _Recorded:
         self.plain: CommandApdu | None = None
 
     def transmit(self, command: bytes) -> bytes:
+        """Send, and write down."""
         answer = self._connection.transmit(command)
         self.scene.append(Exchange(self._name, command, answer, self.plain))
         return answer
@@ -115,6 +116,7 @@ class _Purse:
         channel = SecureConnection.open(wire, lambda _: CHIP, 0x33, host_challenge=bytes(range(1, 9)))
 
         def send(ins: Ins, p1: int, p2: int, data: bytes = b"", ne: int | None = None) -> bytes:
+            """Send a command through the channel; it is written down in clear as well."""
             wire.plain = CommandApdu(BY_INS[ins].cla, ins, p1, p2, data, ne)
             return exchange(channel, wire.plain).data
 

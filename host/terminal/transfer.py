@@ -38,6 +38,7 @@ def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pi
     a card declines, OutcomeUnknownError when a card is lost on the way: then ``resume`` ends it.
     """
     requested = payee.request(amount, payer.card, now)
+    _check_requested(requested, payee, amount)
     paid = _pay(payer, requested, now, pin)
     _check_paid(paid, payer, payee, requested)
     done = _deliver(payer, payee, paid, now, is_open=True)
@@ -45,6 +46,12 @@ def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pi
         back = "is back on" if done.settled else "comes back when this meets it again:"
         raise RefusedError(f"card {payee.card} refused the money; it {back} card {payer.card}")
     return done
+
+
+def _check_requested(requested: Requested, payee: PurseSession, amount: int) -> None:
+    """A card must ask for what the display shows, as the card that was checked against the blacklist."""
+    if (requested.certificate.body.subject, requested.request.amount) != (payee.card, amount):
+        raise MisbehaviourError(f"card {payee.card} answers REQUEST with something else than was asked")
 
 
 def _pay(payer: PurseSession, requested: Requested, now: int, pin: Callable[[], bytes]) -> Paid:

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from apdu.command import CommandApdu
 from apdu.commands import Ins
-from apdu.identity import AID, CardId
+from apdu.identity import AID
 from apdu.objects import Kind, Request
 from apdu.payload import Tag, unpack
 from apdu.response import ResponseApdu
@@ -85,7 +85,6 @@ class Exploration:
         memories = tuple(self._number(image) for image in images)
         self.start: State = self._heard(memories, self._made_up())
         self.states: dict[State, State] = {}
-        
 
     def _made_up(self) -> int:
         """Requests that no card has opened, or not yet: with each number, and a nonce of zeros."""

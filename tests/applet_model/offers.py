@@ -12,7 +12,6 @@ from apdu.commands import Ins
 from apdu.layout import Record
 from apdu.messages import (
     Certificate,
-    Credit,
     Head,
     Outcome,
     Receipt,
@@ -69,8 +68,11 @@ def key_of(purse: Purse) -> EllipticCurvePrivateKey:
 
 def pair() -> tuple[Purse, Purse]:
     """My purse and theirs, both with money."""
-    limits = {"balance_max": 100_000, "transfer_max": 50_000, "pin_above": 50_000}
-    return new_purse(MINE, initial=10_000, **limits), new_purse(THEIRS, initial=10_000, **limits)
+    mine, theirs = (
+        new_purse(serial, initial=10_000, balance_max=100_000, transfer_max=50_000, pin_above=50_000)
+        for serial in (MINE, THEIRS)
+    )
+    return mine, theirs
 
 
 def _asked(payee: Purse, payer: Purse) -> Requested:

@@ -109,9 +109,19 @@ class Purse:
         return self.send(command(ins, objects)).sw
 
 
-def new_purse(serial: int, role: Role = Role.PERSON, initial: int = 0, **other: int) -> Purse:
-    """A purse with usual parameters; any of ``personalized`` can be given."""
-    return Purse(personalized(serial, role, initial, **other))
+def new_purse(
+    serial: int,
+    role: Role = Role.PERSON,
+    initial: int = 0,
+    history: int = 64,
+    unsettled: int = 4,
+    expiry: int = FAR,
+    allowed: tuple[int, int] = (1000, 1_000_000),
+    **parameters: int,
+) -> Purse:
+    """A purse, as ``personalized`` makes it."""
+    image = personalized(serial, role, initial, history, unsettled, expiry, ISSUER, allowed, **parameters)
+    return Purse(image)
 
 
 def refusal_of(act: Callable[..., object], *arguments: object) -> StatusWord | None:

@@ -7,6 +7,7 @@ commands and answers, replays of anything ever sent, made-up and forged messages
 
 from typing import ClassVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,8 +21,11 @@ from applet_model.memory import Cut
 from tests.applet_model.three_cards import ARRIVES, Fate, ThreeCards
 from tests.issuer import EUR, FAR, NOW, PIN, PUK
 
+pytestmark = pytest.mark.slow
 SOON = NOW + 50_000
 """When short credit ends."""
+TOO_LATE = (FAR + 1).to_bytes(4)
+"""When every certificate seems to have run out."""
 cuts = st.tuples(st.integers(0, 9), st.sampled_from(Cut))
 """A physical write (the longest transaction has ten) and what is left of it."""
 
@@ -82,20 +86,22 @@ class PersonsMachine(RuleBasedStateMachine):
             sent = {Tag.CERTIFICATE: certificate, Tag.REQUEST: request, Tag.DATE: date}
             self.three.objects(payer, Ins.PAY, sent, fate)
 
-    @rule(age=ages, date=dates, fate=fates)
-    def receive(self, age: int, date: bytes, fate: Fate) -> None:
+    @rule(age=ages, dates=st.lists(dates, min_size=1, max_size=3), fate=fates)
+    def receive(self, age: int, dates: list[bytes], fate: Fate) -> None:
+        """The same value may be shown again, and at any date."""
         if value := self.three.pick(Tag.VALUE, age):
             certificate, payee = self.three.certificate_of(value[1:7]), self.three.place_of(value[11:17])
-            sent = {Tag.CERTIFICATE: certificate, Tag.VALUE: value, Tag.DATE: date}
-            self.three.objects(payee, Ins.RECEIVE, sent, fate)
+            for date in dates:
+                sent = {Tag.CERTIFICATE: certificate, Tag.VALUE: value, Tag.DATE: date}
+                self.three.objects(payee, Ins.RECEIVE, sent, fate)
 
     @rule(kind=st.sampled_from([Tag.RECEIPT, Tag.REFUSAL]), age=ages, fate=fates)
     def settle(self, kind: Tag, age: int, fate: Fate) -> None:
         if answer := self.three.pick(kind, age):
             self.three.objects(self.three.place_of(answer[1:7]), Ins.SETTLE, {kind: answer}, fate)
 
-    @rule(i=cards, step=steps, amount=amounts, fates=st.lists(fates, min_size=1, max_size=16))
-    def transfer(self, i: int, step: int, amount: int, fates: list[Fate]) -> None:
+    @rule(i=cards, step=steps, amount=amounts, late=st.booleans(), fates=st.lists(fates, min_size=3, max_size=24))
+    def transfer(self, i: int, step: int, amount: int, late: bool, fates: list[Fate]) -> None:
         """Transfers of four steps, each with its own fate; the last may stop half-way."""
         now = NOW.to_bytes(4)
         for at, fate in enumerate(fates):
@@ -105,26 +111,36 @@ class PersonsMachine(RuleBasedStateMachine):
                 case 1:
                     self.pay((i + step) % 3, 0, now, True, fate)
                 case 2:
-                    self.receive(0, now, fate)
+                    self.receive(0, [TOO_LATE, now] if late else [now], fate)
                 case 3:
-                    self.settle(Tag.RECEIPT, 0, fate)
+                    self.settle(Tag.REFUSAL if late else Tag.RECEIPT, 0, fate)
 
     @rule(i=cards, which=st.integers(0, 1), kind=st.sampled_from([Tag.RECEIPT, Tag.REFUSAL]), fate=fates)
     def resume(self, i: int, which: int, kind: Tag, fate: Fate) -> None:
         for entry in self.three.accounts[i].seen.unsettled[which : which + 1]:
             self.three.objects(i, Ins.GIVE_AGAIN, {Tag.COUNTER: entry.counter.to_bytes(4)}, fate)
-            self.receive(0, NOW.to_bytes(4), fate)
+            self.receive(0, [NOW.to_bytes(4)], fate)
             self.settle(kind, 0, fate)
 
     # --- everybody else --------------------------------------------------------------------------
 
-    @rule(i=cards, number=st.integers(0, 6), amount=amounts)
+    @rule(i=cards, number=st.integers(-3, 3), amount=amounts)
     def make_a_request_up(self, i: int, number: int, amount: int) -> None:
         """Nobody opened it, but it looks as if card ``i`` had, or soon would."""
-        number += max(0, self.three.accounts[i].seen.counters.requests - 3)
+        number = max(0, self.three.accounts[i].seen.counters.requests + number)
         request = Request(number, bytes(8), amount, EUR).encode()
         self.three.opened_by[request] = self.three.accounts[i].card
         self.three.learn(Tag.REQUEST, request)
+
+    @rule(i=cards, step=steps, amount=amounts, fates=st.tuples(fates, fates, fates, fates))
+    def anticipate(self, i: int, step: int, amount: int, fates: tuple[Fate, ...]) -> None:
+        """A payment for a made-up request is refused; then the payee opens a request of that number."""
+        now = NOW.to_bytes(4)
+        self.make_a_request_up(i, 1, amount)
+        self.pay((i + step) % 3, 0, now, True, fates[0])
+        self.receive(0, [now], fates[1])
+        self.request(i, step, amount, now, fates[2])
+        self.receive(0, [now], fates[3])
 
     @rule(i=cards, row=st.sampled_from(TAKING), ages=st.tuples(ages, ages), fate=fates)
     def bring(self, i: int, row: tuple[Ins, tuple[Tag, ...]], ages: tuple[int, ...], fate: Fate) -> None:
@@ -277,6 +293,6 @@ class MortalMachine(PersonsMachine):
 TestPersons = PersonsMachine.TestCase
 TestMerchant = MerchantMachine.TestCase
 TestMortal = MortalMachine.TestCase
-TestPersons.settings = settings(max_examples=100, stateful_step_count=50)
-TestMerchant.settings = settings(max_examples=60, stateful_step_count=50)
-TestMortal.settings = settings(max_examples=40, stateful_step_count=50)
+TestPersons.settings = settings(max_examples=300, stateful_step_count=50)
+TestMerchant.settings = settings(max_examples=150, stateful_step_count=50)
+TestMortal.settings = settings(max_examples=100, stateful_step_count=50)

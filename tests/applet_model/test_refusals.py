@@ -23,7 +23,6 @@ from apdu.messages import (
     Receipt,
     Refusal,
     Resolution,
-    Signed,
     TerminateOrder,
     UnlockOrder,
     Value,
@@ -138,9 +137,7 @@ def bodies() -> list[Record]:
         Value(theirs, 1, mine, 1, bytes(8), 100, EUR),
         Receipt(mine, 1, theirs),
         Refusal(mine, 1, theirs),
-        Attestation(
-            theirs, bytes(16), LifeCycle.ACTIVE, 1, 1, 1, 1, 1, bytes(32), 1, 1, NOW, bytes(32)
-        ),
+        Attestation(theirs, bytes(16), LifeCycle.ACTIVE, 1, 1, 1, 1, 1, bytes(32), 1, 1, NOW, bytes(32)),
         Head(ORDERS, ISSUER.number, 9, NOW, FAR, 0, bytes(24)),
         Credit(ORDERS, mine, 9, NOW, FAR, 9, 9, 0),
         UnlockOrder(ORDERS, mine, 9),

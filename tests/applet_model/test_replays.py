@@ -7,11 +7,11 @@ from apdu.messages import Outcome, Receipt, Refusal, Resolution, Signed
 from apdu.objects import Request
 from apdu.payload import Tag
 from apdu.signature import SIGNATURE_SIZE
-from apdu.status import StatusError, StatusWord
+from apdu.status import StatusWord
 from host.session import Answer, Paid, Requested
 from tests.applet_model.offers import OFFERS, key_of, pair
-from tests.applet_model.purses import ISSUER, Purse, new_purse
-from tests.issuer import EUR, FAR, NOW, ORDERS
+from tests.applet_model.purses import ISSUER, Purse, new_purse, refusal_of
+from tests.issuer import EUR, FAR, ORDERS
 
 W = StatusWord
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -28,10 +28,9 @@ AGAIN = {
 
 def refused(purse: Purse, answer: Answer | Signed[Resolution]) -> StatusWord | None:
     image = purse.image
-    with pytest.raises(StatusError) as refusal:
-        purse.session().settle(answer)
+    word = refusal_of(purse.session().settle, answer)
     assert purse.image == image
-    return refusal.value.word
+    return word
 
 
 @pytest.mark.parametrize("name", AGAIN)
@@ -144,7 +143,7 @@ def test_a_value_for_another_payee_is_refused() -> None:
     mine, theirs = pair()
     third = new_purse(4, initial=10_000)
     paid, image = theirs.pay(mine.ask(theirs)), third.image
-    assert REF{third.receive(paid)} is W.NOT_THIS_CARD
+    assert refusal_of(third.receive, paid) is W.NOT_THIS_CARD
     assert third.image == image
 
 
@@ -153,9 +152,8 @@ def test_a_value_with_the_certificate_of_another_card_is_refused() -> None:
     third = new_purse(4, initial=10_000)
     paid, image = theirs.pay(mine.ask(theirs)), mine.image
     for crossed in (third, mine):
-        with pytest.raises(StatusError) as refusal:
-            mine.receive(Paid(crossed.session().get_certificate(), paid.value))
-        assert refusal.value.word is W.NOT_THIS_CARD
+        crossed_value = Paid(crossed.session().get_certificate(), paid.value)
+        assert refusal_of(mine.receive, crossed_value) is W.NOT_THIS_CARD
         assert mine.image == image
 
 
@@ -182,7 +180,7 @@ def test_two_values_with_one_counter_get_neither_receipt_nor_refusal() -> None:
     mine, _, first, second = cloned_values()
     mine.ask(new_purse(4, initial=100))
     image = mine.image
-    assert REF{mine.receive(second)} is W.SAME_COUNTER
+    assert refusal_of(mine.receive, second) is W.SAME_COUNTER
     assert mine.image == image
     assert isinstance(mine.receive(first).body, Receipt)
 
@@ -190,7 +188,7 @@ def test_two_values_with_one_counter_get_neither_receipt_nor_refusal() -> None:
 def test_no_refusal_is_signed_for_a_counter_that_was_received() -> None:
     """Not for an open request either: the refusal would refund the payment that was received."""
     mine, theirs, _, second = cloned_values()
-    assert REF{theirs.session().settle(mine.session().receive(second, FAR + 1))} is W.SAME_COUNTER
+    assert refusal_of(lambda: theirs.session().settle(mine.receive(second, FAR + 1))) is W.SAME_COUNTER
     assert theirs.balance == 9_900
 
 
@@ -203,7 +201,7 @@ def test_what_is_older_than_the_history_is_the_centers_to_resolve() -> None:
         other = new_purse(20 + number, initial=100)
         mine.receive(other.pay(mine.ask(other)))
     image = mine.image
-    assert REF{mine.receive(old)} is W.BEYOND_HISTORY
+    assert refusal_of(mine.receive, old) is W.BEYOND_HISTORY
     assert mine.image == image
     resolution = Resolution(ORDERS, theirs.id, old.value.body.counter, Outcome.RECEIVED)
     theirs.session().settle(Signed.make(resolution, ISSUER.orders))

@@ -13,6 +13,7 @@ from apdu.command import CommandApdu
 from apdu.commands import Ins
 from apdu.errors import CardRemovedError, FormatError, OutcomeUnknownError
 from apdu.identity import AID, CardId, LifeCycle, Role
+from apdu.layout import Record
 from apdu.messages import (
     Certificate,
     Credit,
@@ -34,14 +35,14 @@ from apdu.status import StatusWord
 from applet_model.memory import Cut
 from host.exchange import exchange
 from tests.applet_model.ledger import Account, Ledger, Transfer
-from tests.applet_model.purses import ISSUER, Purse, command, new_purse
+from tests.applet_model.purses import ISSUER, Purse, command, personalized
 from tests.issuer import CERTIFICATION, FAR, NOW, ORDERS, transfer
 
 __all__ = ["ARRIVES", "Fate", "ThreeCards"]
 
-FLOAT_MAX, BALANCE_MAX, TRANSFER_MAX, PIN_ABOVE = 6_000, 3_000, 2_000, 1_000
+FLOAT_MAX, BALANCE_MAX, TRANSFER_MAX, PIN_ABOVE = 6_000, 2_000, 2_000, 1_000
 _FORGER = private_key(bytes(range(1, 41)))
-_SIGNED = {Tag.VALUE: Value, Tag.RECEIPT: Receipt, Tag.REFUSAL: Refusal}
+_SIGNED: dict[Tag, type[Record]] = {Tag.VALUE: Value, Tag.RECEIPT: Receipt, Tag.REFUSAL: Refusal}
 _NEVER = 1 << 60
 """A write that does not come: no cut is waiting any more."""
 _SELECT = CommandApdu(0x00, Ins.SELECT, 0x04, 0x0C, AID)
@@ -60,13 +61,21 @@ class Fate:
 ARRIVES = Fate()
 
 
+def _small(serial: int, role: Role, initial: int, balance_max: int) -> Purse:
+    """A purse that is soon full in every respect."""
+    image = personalized(
+        serial, role, initial, history=8, unsettled=2, allowed=(12, 12_000), balance_max=balance_max,
+        transfer_max=TRANSFER_MAX, pin_above=PIN_ABOVE,
+    )  # fmt: skip
+    return Purse(image)
+
+
 @lru_cache
 def _at_the_start(roles: tuple[Role, Role]) -> list[bytes]:
     """A float that has given each of two purses some money."""
-    small = {"history": 12, "unsettled": 2, "transfer_max": TRANSFER_MAX, "pin_above": PIN_ABOVE}
-    purses = [new_purse(1, initial=FLOAT_MAX, balance_max=FLOAT_MAX, allowed=(12, 12_000), **small)]
+    purses = [_small(1, Role.FLOAT, FLOAT_MAX, FLOAT_MAX)]
     for serial, role in enumerate(roles, 2):
-        purses.append(new_purse(serial, role, balance_max=BALANCE_MAX, allowed=(12, 12_000), **small))
+        purses.append(_small(serial, role, 0, BALANCE_MAX))
         transfer(purses[0].slot, purses[-1].slot, PIN_ABOVE)
     return [purse.image for purse in purses]
 
@@ -126,7 +135,7 @@ class ThreeCards:
         others = [purse.image for purse in self.purses if purse is not self.purses[i]]
         answer = self._transmit(self.purses[i], wanted, fate)
         assert others == [purse.image for purse in self.purses if purse is not self.purses[i]]
-        self.accounts[i].observe(self.purses[i].image, self._authority(i, wanted))
+        self.accounts[i].observe(self.purses[i].image, self._authority(wanted))
         if answer is None or not fate.answered:
             return None
         if answer.sw == StatusWord.OK:
@@ -158,7 +167,8 @@ class ThreeCards:
         answer = self.send(i, command(ins, objects), fate)
         return answer is not None and answer.sw == StatusWord.OK
 
-    def _authority(self, i: int, wanted: CommandApdu) -> set[Transfer]:
+    @staticmethod
+    def _authority(wanted: CommandApdu) -> set[Transfer]:
         """The one transfer that a command may end: the one that its signed answer names."""
         if wanted.ins != Ins.SETTLE:
             return set()
@@ -181,8 +191,8 @@ class ThreeCards:
                 self.ledger.requests[own].append(Request.decode(raw))
                 self.opened_by[raw] = own
             elif tag in _SIGNED:
-                signed = Signed.decode(_SIGNED[tag], raw)
-                self.ledger.said.add(signed.verify(self.certificates[i].body.point))
+                body = Signed.decode(_SIGNED[tag], raw).verify(self.certificates[i].body.point)
+                self.ledger.said.add(body)
 
     # --- the center ------------------------------------------------------------------------------
 

@@ -213,9 +213,9 @@ def test_records_that_are_not_the_cards_are_refused(bank: Bank, aoi: Purse, lie:
 
 
 def test_a_clone_that_comes_second_is_refused(bank: Bank, aoi: Purse) -> None:
-    clone, shop = aoi.clone(), bank.purse(Role.MERCHANT)
+    clone, shop, other = aoi.clone(), bank.purse(Role.MERCHANT), bank.purse(Role.MERCHANT)
     bank.pay(aoi, shop, 10)
-    bank.pay(clone, shop, 20)
+    bank.pay(clone, other, 20)
     bank.renew(aoi)
     with pytest.raises(RefusedError, match="does not go on from what the center has"):
         bank.renew(clone)
@@ -223,10 +223,10 @@ def test_a_clone_that_comes_second_is_refused(bank: Bank, aoi: Purse) -> None:
 
 def test_the_original_is_refused_when_the_clone_was_first(bank: Bank, aoi: Purse) -> None:
     bank.renew(aoi)
-    clone, shop = aoi.clone(), bank.purse(Role.MERCHANT)
+    clone, shop, other = aoi.clone(), bank.purse(Role.MERCHANT), bank.purse(Role.MERCHANT)
     bank.pay(clone, shop, 10)
-    bank.pay(aoi, shop, 20)
-    bank.pay(aoi, shop, 30)
+    bank.pay(aoi, other, 20)
+    bank.pay(aoi, other, 30)
     bank.renew(clone)
     with pytest.raises(RefusedError, match="does not go on|balance in record"):
         bank.renew(aoi)

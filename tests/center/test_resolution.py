@@ -211,6 +211,14 @@ def test_a_made_up_request_waits_until_the_number_is_reached(pair: Pair) -> None
     pair.end()
 
 
+def test_money_from_somebody_else_with_the_same_counter_does_not_count(pair: Pair) -> None:
+    other = pair.bank.purse(initial=1000)
+    pair.open()
+    pair.bank.pay(other, pair.payee, 50)
+    pair.renew_payee()
+    assert resolve(pair) == [Outcome.NEVER_RECEIVED]
+
+
 def test_several_transfers_each_get_their_own_end(pair: Pair) -> None:
     pair.open()
     pair.deliver()

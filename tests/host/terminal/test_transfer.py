@@ -59,7 +59,7 @@ def faults(flow: Flow) -> Iterator[Fault]:
         chip, counting = flow.begin()[place], Counting()
         before = chip.writes
         assert flow.run(with_hook(place, counting)).settled
-        for at, left in product(range(chip.writes - before), (Cut.HALF, Cut.AFTER)):
+        for at, left in product(range(chip.writes - before), Cut):
             yield Fault(place, at, left)
         for at, answered in product(range(counting.commands), (False, True)):
             yield Fault(place, at, answered=answered)
@@ -184,4 +184,3 @@ def test_the_pin_is_asked_once_for_each_try() -> None:
     transfer(giver, payee, 100, NOW, pin)
     assert len(asked) == 2
     transfer(giver, payee, 100, NOW, no_pin)
-

@@ -1,0 +1,210 @@
+"""``saifu personalize``: what is written where, the honest dry run, and kill -9 in the middle of a batch."""
+
+import csv
+import json
+import os
+import re
+import signal
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from host.model import ModelSlot
+from host.session import PurseSession, pin_block
+from tests.personalization.bureau import posix_only, tries
+from tests.saifu.shell import PASSPHRASE, PIN, Shell
+
+ORDERS = "holder,pin\nDai,\nEri,97531\nFumi,\n"
+BATCH = ("personalize", "batch", "orders.csv", "--letters", "letters.csv")
+
+
+@pytest.fixture
+def bureau(shell: Shell) -> Shell:
+    (shell.folder / "orders.csv").write_text(ORDERS)
+    return shell
+
+
+def letters(shell: Shell) -> dict[str, dict[str, str]]:
+    """The last letter of every card."""
+    with (shell.folder / "letters.csv").open(encoding="utf-8", newline="") as file:
+        return {row["card"]: row for row in csv.DictReader(file)}
+
+
+def check_cards(shell: Shell, holders: list[str]) -> None:
+    """Every holder has one card that opens with its letter's PIN; the registry knows as many."""
+    made = {row["holder"]: row for row in letters(shell).values()}
+    assert sorted(made) == sorted(holders)
+    for number, holder in enumerate(holders, 2):
+        slot = ModelSlot("look", path=shell.folder / "cards" / f"line-{number}.card")
+        session = PurseSession(slot.connect())
+        session.verify(pin_block(made[holder]["pin"]))
+        assert session.card.text == made[holder]["card"]
+        slot.close()
+
+
+def test_a_batch_with_report_and_letters(bureau: Shell) -> None:
+    ran = bureau.good(*BATCH, "--report", "report.json")
+    assert "3 cards made" in ran.out
+    check_cards(bureau, ["Dai", "Eri", "Fumi"])
+    report = json.loads((bureau.folder / "report.json").read_text("utf-8"))
+    assert (report["made"], report["earlier"]) == (3, 0)
+    assert [(row["line"], row["holder"], row["file"]) for row in report["cards"]] == [
+        (2, "Dai", "line-2.card"),
+        (3, "Eri", "line-3.card"),
+        (4, "Fumi", "line-4.card"),
+    ]
+    again = bureau.good(*BATCH, "--json").document
+    assert (again["made"], again["earlier"]) == (0, 3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
+@pytest.mark.parametrize("before", [None, 0o644])
+def test_letters_are_their_owners_alone(bureau: Shell, before: int | None) -> None:
+    path = bureau.folder / "letters.csv"
+    if before is not None:
+        path.write_text("")
+        path.chmod(before)
+    bureau.good(*BATCH)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text().count("resetting_code") == 1
+
+
+def test_pins_are_in_the_letters_and_nowhere_else(bureau: Shell) -> None:
+    ran = bureau.good(*BATCH, "--report", "report.json")
+    secrets = [row[name] for row in letters(bureau).values() for name in ("pin", "resetting_code")]
+    assert len(secrets) == 6
+    assert "97531" in secrets
+    shown = ran.out + ran.err
+    for name in ("orders.csv.journal", "report.json"):
+        shown += (bureau.folder / name).read_text()
+    codes = [secret for secret in secrets if len(secret) > 4]
+    assert not any(secret in shown for secret in codes)
+    assert not re.search(r"\bpin\b|resetting", shown, re.IGNORECASE)
+    for path in (bureau.home).rglob("*"):
+        if path.is_file():
+            assert not any(secret.encode() in path.read_bytes() for secret in [*codes, PASSPHRASE]), path
+
+
+def test_no_command_has_an_option_for_a_secret(bureau: Shell) -> None:
+    for command in ("personalize one", "personalize batch", "personalize ceremony", "card pin", "atm unblock"):
+        options = re.findall(r"--[a-z-]+", bureau.good(*command.split(), "--help").out)
+        assert not {"--pin", "--passphrase", "--puk", "--master-key", "--new-pin"} & set(options)
+
+
+def test_no_secret_is_on_a_running_commands_line(bureau: Shell) -> None:
+    """What others see of a process with ps."""
+    (bureau.folder / "orders.csv").write_text("holder,pin\nDai,97531864\n")
+    with bureau.start(*BATCH) as process:
+        line = Path(f"/proc/{process.pid}/cmdline")
+        seen = line.read_bytes() if line.exists() else b" ".join(part.encode() for part in process.args)  # type: ignore[union-attr]  # a list
+    assert process.returncode == 0
+    assert b"batch" in seen
+    assert not any(secret in seen for secret in (b"97531864", PIN.encode(), PASSPHRASE.encode()))
+
+
+# --- dry runs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "personalize batch orders.csv --letters letters.csv --report report.json --out made --dry-run",
+        "personalize batch orders.csv --letters letters.csv -r model:spare.card --dry-run",
+        "personalize one -r model:spare.card --holder Dai --letters letters.csv --dry-run",
+    ],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_dry_run_writes_nothing(bureau: Shell, line: str, form: list[str]) -> None:
+    before = bureau.files()
+    ran = bureau.good(*line.split(), *form)
+    assert bureau.files() == before
+    assert ran.document["dry_run"] if form else "nothing was written" in ran.out
+
+
+def test_a_dry_run_finds_what_the_run_would_find(bureau: Shell) -> None:
+    for line, code in (
+        ("personalize batch bad.csv --dry-run", 2),
+        ("personalize batch orders.csv --letters x -p nobody --dry-run", 2),
+        ("personalize batch orders.csv --letters x --key none --dry-run", 2),
+        ("personalize batch orders.csv --dry-run", 2),
+        ("personalize one -r model:aoi.card --holder Dai --dry-run", 5),
+        ("personalize one -r model:none.card --holder Dai --dry-run", 9),
+    ):
+        before = bureau.files()
+        assert bureau.run(*line.split()).code == code, line
+        assert bureau.files() == before
+
+
+def test_a_bad_list_touches_no_card(bureau: Shell) -> None:
+    (bureau.folder / "orders.csv").write_text(ORDERS + ",12\nGo,x\n")
+    before = bureau.files()
+    ran = bureau.run(*BATCH)
+    assert ran.code == 2
+    assert [line.split(": ")[0] for line in ran.fault.splitlines()[:-1]] == ["orders.csv:5"] * 2 + ["orders.csv:6"]
+    assert ran.fault.endswith("no card was touched")
+    assert bureau.files() == before
+
+
+# --- what goes wrong on the way ----------------------------------------------------------------------------
+
+
+def test_a_wrong_master_key_burns_no_try_and_no_second_card(bureau: Shell) -> None:
+    bureau.good("personalize", "ceremony", "--name", "other")
+    (bureau.folder / "cards").mkdir()
+    images = [bureau.folder / "cards" / f"line-{line}.card" for line in (2, 3)]
+    for image in images:
+        bureau.good("personalize", "blank", image)
+    second = images[1].read_bytes()
+    for _ in range(2):
+        ran = bureau.run(*BATCH, "--key", "other")
+        assert ran.code == 7, ran
+    assert [tries(image) for image in images] == [10, 10]
+    assert images[1].read_bytes() == second
+    bureau.good(*BATCH)
+    check_cards(bureau, ["Dai", "Eri", "Fumi"])
+
+
+@posix_only
+def test_kill_9_again_and_again(bureau: Shell) -> None:
+    """A real process is killed as soon as it has noted one more card; the last run is left to end."""
+    rows = 6
+    (bureau.folder / "orders.csv").write_text("holder\n" + "".join(f"holder {n}\n" for n in range(rows)))
+    journal = bureau.folder / "orders.csv.journal"
+    kills = 0
+    for wanted in range(2, 2 * rows, 3):
+        with bureau.start(*BATCH) as process:
+            while process.poll() is None:
+                if journal.exists() and journal.read_bytes().count(b"\n") >= wanted:
+                    process.send_signal(signal.SIGKILL)
+                    break
+                time.sleep(0.001)
+        kills += process.returncode == -signal.SIGKILL
+    assert kills >= 2
+    last = bureau.process(*BATCH, "--json").document
+    assert last["made"] + last["earlier"] == rows
+    check_cards(bureau, [f"holder {n}" for n in range(rows)])
+    assert len({row["card"] for row in last["cards"]}) == rows
+
+
+def test_another_list_with_the_same_name_is_not_mixed_up(bureau: Shell) -> None:
+    bureau.good(*BATCH)
+    (bureau.folder / "orders.csv").write_text(ORDERS + "Go,1234\n")
+    ran = bureau.run(*BATCH)
+    assert (ran.code, "belongs to another list" in ran.fault) == (2, True)
+
+
+def test_a_ceremony_of_three_holders(shell: Shell) -> None:
+    parts = [bytes([n]) * 15 + bytes([n + 9]) for n in (1, 2, 4)]
+    options: list[str] = []
+    for number, part in enumerate(parts):
+        (shell.folder / f"part{number}").write_text(part.hex() + "\n")
+        (shell.folder / f"part{number}").chmod(0o600)
+        options += ["--component", f"part{number}"]
+    ran = shell.good("personalize", "ceremony", "--name", "three", *options)
+    assert len(re.findall("component [123]: check value [0-9A-F]{6}\n", ran.out)) == 3
+    assert not any(part.hex() in (ran.out + ran.err).lower() for part in parts)
+    assert not any(part in path.read_bytes() for part in parts for path in shell.home.rglob("*") if path.is_file())
+    shell.good("personalize", "blank", "three.card", "--key", "three")
+    shell.good("personalize", "one", "-r", "model:three.card", "--holder", "Dai", "--key", "three")
