@@ -48,7 +48,14 @@ _TAGS = {int(tag): tag for tag in Tag}
 
 def pack(objects: Mapping[Tag, bytes]) -> bytes:
     """Encode objects in the order given."""
-    return b"".join([tlv8.Entry(int(tag), value).encode() for tag, value in objects.items()])
+    return b"".join([_entry(tag, value) for tag, value in objects.items()])
+
+
+def _entry(tag: Tag, value: bytes) -> bytes:
+    """One object; the library splits a long value over entries."""
+    if len(value) > _FRAGMENT:
+        return bytes(tlv8.Entry(int(tag), value).encode())
+    return bytes((tag, len(value))) + value
 
 
 def unpack(raw: bytes, required: Collection[Tag], optional: Collection[Tag] = ()) -> dict[Tag, bytes]:

@@ -29,10 +29,11 @@ class MemoryBacking:
     def __init__(self, image: bytes) -> None:
         """Begin with a card image."""
         self._bytes = bytearray(image)
+        self._view = memoryview(self._bytes)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``."""
-        return bytes(self._bytes[offset : offset + size])
+        return self._view[offset : offset + size].tobytes()
 
     def write(self, offset: int, data: bytes) -> None:
         """Write in place."""

@@ -118,7 +118,7 @@ def report_found_command(
 @app.command("publish")
 def publish_command(
     context: typer.Context,
-    out: Annotated[Path | None, typer.Option("--out", help="Where to; else edition-N in the center's folder.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to copy it; edition-N in the center's folder keeps it.")] = None,
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -127,8 +127,10 @@ def publish_command(
     with open_center(folder, passphrase_file) as center:
         edition = publish(center)
     head = edition.head.body
-    path = out or folder / f"edition-{head.edition}"
-    write_whole(path, edition.encode())
+    kept = folder / f"edition-{head.edition}"
+    path = out or kept
+    for file in dict.fromkeys((kept, path)):
+        write_whole(file, edition.encode())
     document = {"edition": head.edition, "listed": head.count, "next": head.next, "file": str(path)}
     emit(as_json, document, [f"edition {head.edition}, {head.count} cards listed: {path}"])
 

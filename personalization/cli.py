@@ -200,6 +200,7 @@ def _images(folder: Path, master: MasterKey, profile: Profile) -> Callable[[Orde
     """The blank card of a row is an image that is made now, unless an earlier run made it."""
 
     def image(order: Order) -> CardSlot:
+        """The slot with a row's image."""
         path = folder / order.file
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -213,6 +214,7 @@ def _cards(reader: str) -> Callable[[Order], CardSlot]:
     """The blank card of a row is the next one that somebody puts into the reader."""
 
     def next_card(order: Order) -> CardSlot:
+        """The reader, once somebody says that a blank card is in it."""
         if not typer.confirm(f"line {order.line}, {order.holder}: is a blank card in the reader?", True, err=True):
             raise RefusedError("stopped; run the same command again to go on")
         return open_slot(reader)
@@ -222,6 +224,7 @@ def _cards(reader: str) -> Callable[[Order], CardSlot]:
 
 def _deliver_to(letters: Path | None) -> Callable[[Letter], None]:
     def deliver(letter: Letter) -> None:
+        """Write a letter, where letters are wanted."""
         if letters is not None:
             _append_letter(letters, letter)
 

@@ -84,6 +84,7 @@ def an10922(master: bytes, diversification_input: bytes) -> bytes:
         raise InputError(f"AN10922 input has 16 to 31 bytes here, not {len(diversification_input)}")
 
     def part(constant: int) -> bytes:
+        """One half of the derivation, under its constant."""
         return cmac(master, bytes((constant,)) + diversification_input)
 
     match len(master):

@@ -174,13 +174,16 @@ class _Header:
     nonce: bytes
 
     def fields(self) -> dict[str, str | int]:
+        """The header as it stands in the file."""
         salt, nonce = (b64encode(value).decode() for value in (self.salt, self.nonce))
         return {"format": _FORMAT, "cost": self.cost, "salt": salt, "nonce": nonce}
 
     def authenticated(self) -> bytes:
+        """The header as AES-GCM authenticates it."""
         return json.dumps(self.fields(), sort_keys=True, separators=(",", ":")).encode()
 
     def cipher(self, passphrase: bytes) -> AESGCM:
+        """The cipher that a passphrase gives."""
         scrypt = Scrypt(salt=self.salt, length=_FILE_KEY_SIZE, n=self.cost, r=8, p=1)
         return AESGCM(scrypt.derive(passphrase))
 

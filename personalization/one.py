@@ -62,6 +62,7 @@ def personalize_card(slot: CardSlot, letter: Letter, profile: Profile, master: M
     """
 
     def keys_for(answer: InitializeUpdateAnswer) -> StaticKeys:
+        """The static keys of the card that answered; raises InputError for another key version."""
         if answer.key_version != master.version:
             raise InputError(f"the card has key version {answer.key_version}, key {master.name} is {master.version}")
         return static_keys(master.key, master.scheme, answer.diversification_data, master.size)

@@ -91,6 +91,7 @@ class _DemoInput:
     """Everybody in the demo has the same PIN."""
 
     def pin(self, _reason: str) -> bytes:
+        """The PIN of the demo."""
         return pin_block(_PIN)
 
 

@@ -32,12 +32,14 @@ class _Screen:
         self._lines: list[Text] = []
 
     def step(self, step: Step, detail: str = "") -> None:
+        """Keep a line for a step."""
         text = Text.assemble((f"{step.name}  ", "bold cyan"), step.text)
         if detail:
             text.append(f": {detail}", "green")
         self._lines.append(text)
 
     def show(self, text: str) -> None:
+        """Keep a line; a heading begins a new frame."""
         if text[:1].isdigit() and ". " in text[:4]:
             self.flush()
             self._title = text

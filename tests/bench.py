@@ -120,10 +120,10 @@ class Stopwatch:
         return timed
 
 
-def transfers(rounds: int = 300) -> dict[str, Any]:
+def transfers(rounds: int = 180) -> dict[str, Any]:
     """A whole transfer in process, SELECT to SETTLE, over the ECDSA operations inside it."""
     issuer = Issuer()
-    payer, payee = issuer.purse(1, initial=100_000, history=1024), issuer.purse(2, history=1024)
+    payer, payee = issuer.purse(1, initial=100_000, history=200), issuer.purse(2, history=200)
     watch, ratios, times = Stopwatch(), [], []
     with patch("apdu.messages.sign", watch.of(sign)), patch("apdu.messages.verify", watch.of(verify)):
         for _ in range(rounds):

@@ -74,6 +74,7 @@ class PointOfSale(Terminal):
         money = self.money(amount)
 
         def ask_pin() -> bytes:
+            """Ask for the PIN, saying what it is for."""
             return self.panel.pin(f"{money} from {payer.card}")
 
         declining = {"REQUEST": till, "PAY": payer}
