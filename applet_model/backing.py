@@ -89,9 +89,13 @@ class FileBacking(MemoryBacking):
 
     def write(self, offset: int, data: bytes) -> None:
         """Write to the file, then to the copy in memory."""
-        self._file.seek(offset)
-        if self._file.write(data) != len(data):
-            raise StoreError(f"{self.path}: the disk took only a part of a write")
+        try:
+            self._file.seek(offset)
+            whole = self._file.write(data) == len(data)
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}; what was not finished is put right at power-on") from None
+        if not whole:
+            raise StoreError(f"{self.path}: the disk took only a part of a write; it is put right at power-on")
         super().write(offset, data)
 
     def close(self) -> None:

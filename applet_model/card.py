@@ -86,11 +86,14 @@ class SmartCard:
         return self._cells.memory.writes
 
     def transmit(self, command: bytes) -> bytes:
-        """Answer a command APDU; raises PowerCutError without power, or when ``tear`` cuts it."""
+        """Answer a command APDU; raises PowerCutError without power, or when ``tear`` cuts it.
+
+        Raises StoreError when the backing fails; after any error the card has no power.
+        """
         if self._transmission is None:
             raise PowerCutError("the card has no power")
         try:
             return self._transmission.exchange(command).encode()
-        except PowerCutError:
-            self.power_off()
+        except BaseException:
+            self.power_off()  # a write that failed leaves a journal, and only power-on knows what to do with it
             raise

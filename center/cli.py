@@ -118,7 +118,9 @@ def report_found_command(
 @app.command("publish")
 def publish_command(
     context: typer.Context,
-    out: Annotated[Path | None, typer.Option("--out", help="Where to copy it; edition-N in the center's folder keeps it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to copy it; edition-N in the center's folder keeps it.")
+    ] = None,
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -196,6 +196,14 @@ def test_every_bit_of_a_proof_counts() -> None:
         assert offer.purse.image == image
 
 
+def test_a_proof_has_no_other_length() -> None:
+    offer = OFFERS["head in LOCK OUT"]()
+    proof, image = offer.objects[Tag.PROOF], offer.purse.image
+    for other in (*(proof[:size] for size in range(len(proof))), proof + b"\0", proof + bytes(24)):
+        assert offer.purse.offer(Ins.LOCK_OUT, offer.objects | {Tag.PROOF: other}) == W.WRONG_DATA
+        assert offer.purse.image == image
+
+
 @pytest.mark.parametrize("listed", [(), (1,), (THEIRS,), (MINE + 256,), tuple(range(3, 900))])
 def test_a_proof_for_others_locks_nobody_else_out(listed: tuple[int, ...]) -> None:
     offer = OFFERS["head in LOCK OUT"]()

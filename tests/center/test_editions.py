@@ -166,9 +166,7 @@ def test_the_edition_that_locked_a_card_does_not_lock_it_again(bank: Bank, aoi: 
 
 
 @pytest.mark.parametrize("published_between", [0, 1, 3])
-def test_an_order_lies_above_every_edition_that_lists_the_card(
-    bank: Bank, aoi: Purse, published_between: int
-) -> None:
+def test_an_order_lies_above_every_edition_that_lists_the_card(bank: Bank, aoi: Purse, published_between: int) -> None:
     steal(bank, aoi)
     for _ in range(published_between):
         bank.lock(aoi)

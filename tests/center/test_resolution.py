@@ -1,7 +1,7 @@
 """The center ends transfers that were cut: by the payee's own word, and never so that money comes twice."""
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from apdu.messages import Outcome, Refusal, Resolution
 from apdu.objects import Kind
 from apdu.status import StatusError, StatusWord
 from host.session import Paid
-from tests.center.bank import Bank, Purse
+from tests.center.bank import Bank
 from tests.issuer import NOW
 
 
@@ -247,7 +247,7 @@ def play(bank: Bank, actions: tuple[str, ...]) -> None:
 def short_histories() -> Iterator[tuple[str, ...]]:
     """Everything that can happen in four steps after a payment; renewals that only repeat are left out."""
     for actions in product(ACTIONS[1:], repeat=3):
-        if all(one != other for one, other in zip(actions, actions[1:], strict=False)):
+        if all(one != other for one, other in pairwise(actions)):
             yield ("open", *actions)
 
 

@@ -20,7 +20,7 @@ TERMS = st.builds(CreditTerms, NUMBERS, NUMBERS, NUMBERS)
         st.sampled_from([unit.code for unit in CURRENCIES]),
         NUMBERS,
         NUMBERS,
-        st.fixed_dictionaries({role: TERMS for role in Role}),
+        st.fixed_dictionaries(dict.fromkeys(Role, TERMS)),
     )
 )
 def test_settings_are_read_as_they_were_written(settings: Settings) -> None:

@@ -132,7 +132,7 @@ def test_nothing_is_remembered_that_the_card_knows() -> None:
     assert payer.selected.status.unsettled == 1
 
 
-@pytest.mark.parametrize("digits", ["", "123", "123456789", "12x4", "１２３４"])
+@pytest.mark.parametrize("digits", ["", "123", "123456789", "12x4", "\uff11\uff12\uff13\uff14"])
 def test_a_pin_that_is_none_is_not_repeated(digits: str) -> None:
     with pytest.raises(FormatError) as told:
         pin_block(digits)

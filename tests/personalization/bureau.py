@@ -121,7 +121,7 @@ def kill_at(act: int, folder: Path, work: Callable[[], object]) -> bool:
         _count_down(act, str(folder))
         work()
         os._exit(0)
-    except BaseException:  # noqa: BLE001  (whatever it was, this process must not go on as the test)
+    except BaseException:  # whatever it was, this process must not go on as the test
         traceback.print_exc()
         os._exit(1)
 
@@ -140,7 +140,11 @@ def _count_down(act: int, folder: str) -> None:
             count()
 
     def counted(before: Callable[..., object]) -> Callable[..., object]:
-        return lambda *arguments: (count(), before(*arguments))[1]
+        def act(*arguments: object) -> object:
+            count()
+            return before(*arguments)
+
+        return act
 
     sys.addaudithook(hook)
     os.fsync = counted(os.fsync)  # type: ignore[assignment]  # only in the process that is going to be killed

@@ -141,7 +141,7 @@ def test_a_row_that_is_no_csv(file: Path, row: str, what: str) -> None:
     assert said.split(":")[0] in ("3", "4")
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a/b", "/etc/passwd", "a\\x00b".encode().decode("unicode_escape"), "a\tb/"])
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "/etc/passwd", "a\0b", "a\tb/"])
 def test_a_file_name_cannot_lead_out_of_the_folder(file: Path, name: str) -> None:
     assert faults(file, f'holder,file\nAoi,"{name}"\n') == ["2: column 2 (file): a file name without folders is wanted"]
 

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.saifu.shell import Shell
+from personalization.keystore import Keystore
+from tests.saifu.shell import PASSPHRASE, Shell
+
+CHEAP = 2**14
+"""Scrypt's N for a key store that is opened in every test; the usual one is tested where it is made."""
 
 CARDS = {"aoi": "person", "botan": "person", "shop": "merchant"}
 
@@ -22,6 +26,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shell = Shell(tmp_path_factory.mktemp("made"))
     shell.good("center", "init")
     shell.good("personalize", "ceremony")
+    keystore, passphrase = shell.home / "keystore.json", PASSPHRASE.encode()
+    Keystore.read(keystore, passphrase).write(keystore, passphrase, CHEAP)
     for name, profile in {**CARDS, "spare": "person"}.items():
         shell.good("personalize", "blank", f"{name}.card", "-p", profile)
     for name, profile in CARDS.items():

@@ -17,6 +17,7 @@ __all__ = ["PASSPHRASE", "PIN", "ROOT", "Ran", "Shell"]
 
 ROOT = Path(__file__).parents[2]
 PASSPHRASE, PIN = "a passphrase of some length", "86420975"
+Changes = dict[str, str | None]
 SECRETS = {"SAIFU_PASSPHRASE": PASSPHRASE, "SAIFU_PIN": PIN}
 
 
@@ -57,16 +58,16 @@ class Shell:
     def home(self) -> Path:
         return self.folder / "home"
 
-    def _environment(self, changes: dict[str, str | None]) -> dict[str, str]:
+    def _environment(self, changes: Changes) -> dict[str, str]:
         wanted = {**os.environ, "SAIFU_HOME": str(self.home), **SECRETS, **changes}
         return {name: value for name, value in wanted.items() if value is not None}
 
-    def run(self, *arguments: object, stdin: str | StringIO = "", **changes: str | None) -> Ran:
-        """In this process; ``changes`` are of the environment, None takes a variable away."""
+    def run(self, *arguments: object, stdin: str | StringIO = "", env: Changes | None = None) -> Ran:
+        """In this process; ``env`` are changes of the environment, None takes a variable away."""
         out, err, code = StringIO(), StringIO(), 0
         typed = StringIO(stdin) if isinstance(stdin, str) else stdin
         with (
-            self._as_process([str(argument) for argument in arguments], typed, self._environment(changes)),
+            self._as_process([str(argument) for argument in arguments], typed, self._environment(env or {})),
             redirect_stdout(out),
             redirect_stderr(err),
         ):
@@ -91,18 +92,18 @@ class Shell:
             os.environ.update(before[1])
             sys.argv, sys.stdin = before[2], before[3]
 
-    def good(self, *arguments: object, **changes: str | None) -> Ran:
+    def good(self, *arguments: object, env: Changes | None = None) -> Ran:
         """In this process, and it must go well."""
-        ran = self.run(*arguments, **changes)
+        ran = self.run(*arguments, env=env)
         assert ran.code == 0, ran
         return ran
 
-    def start(self, *arguments: object, **changes: str | None) -> "subprocess.Popen[str]":
+    def start(self, *arguments: object, env: Changes | None = None) -> "subprocess.Popen[str]":
         """A process of its own, in a session without a terminal."""
         return subprocess.Popen(
             [sys.executable, "-m", "saifu", *map(str, arguments)],
             cwd=self.folder,
-            env=self._environment({"PYTHONPATH": str(ROOT), **changes}),
+            env=self._environment({"PYTHONPATH": str(ROOT), **(env or {})}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -110,9 +111,9 @@ class Shell:
             start_new_session=True,
         )
 
-    def process(self, *arguments: object, stdin: str = "", **changes: str | None) -> Ran:
+    def process(self, *arguments: object, stdin: str = "", env: Changes | None = None) -> Ran:
         """A process of its own, to its end."""
-        process = self.start(*arguments, **changes)
+        process = self.start(*arguments, env=env)
         out, err = process.communicate(stdin, timeout=60)
         return Ran(process.returncode, out, err)
 

@@ -108,7 +108,7 @@ def test_bad_input_is_told_and_changes_nothing(shell: Shell, line: str) -> None:
     (shell.folder / "nopin.csv").write_text("holder\nDai\n")
     before = shell.files()
     code, said = BAD[line]
-    ran = shell.run(*line.split(), SAIFU_NEW_PIN="1357", PCSCLITE_CSOCK_NAME=None)
+    ran = shell.run(*line.split(), env={"SAIFU_NEW_PIN": "1357", "PCSCLITE_CSOCK_NAME": None})
     assert (ran.code, bool(re.search(said, ran.fault))) == (code, True), ran
     assert len(ran.fault) < 500
     if code in (2, 9) and "publish --out" not in line:
@@ -133,7 +133,7 @@ def test_it_is_the_same_in_a_process_of_its_own(shell: Shell, line: str) -> None
     ],
 )
 def test_without_a_terminal_nobody_waits_for_an_answer(shell: Shell, line: str, variable: str, instead: str) -> None:
-    ran = shell.process(*line.split(), **{variable: None})
+    ran = shell.process(*line.split(), env={variable: None})
     assert ran.code == 2
     assert "there is no terminal to ask on" in ran.fault
     assert instead in ran.fault
@@ -142,7 +142,7 @@ def test_without_a_terminal_nobody_waits_for_an_answer(shell: Shell, line: str, 
 @pytest.mark.parametrize("wrong", ["x", "a passphrase of some length "])
 @pytest.mark.parametrize("line", ["center cards", "personalize blank x.card", "atm load 1 -r model:aoi.card"])
 def test_a_wrong_passphrase_is_told_and_not_repeated(shell: Shell, line: str, wrong: str) -> None:
-    ran = shell.run(*line.split(), SAIFU_PASSPHRASE=wrong)
+    ran = shell.run(*line.split(), env={"SAIFU_PASSPHRASE": wrong})
     assert ran.code == 2
     assert re.search("the passphrase .*(is wrong|does not open)", ran.fault)
     assert wrong == "x" or wrong not in ran.fault

@@ -98,7 +98,8 @@ def test_no_secret_is_on_a_running_commands_line(bureau: Shell) -> None:
     """What others see of a process with ps."""
     (bureau.folder / "orders.csv").write_text("holder,pin\nDai,97531864\n")
     process = bureau.start(*BATCH)
-    seen = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    while not (seen := Path(f"/proc/{process.pid}/cmdline").read_bytes()):
+        continue  # the program is being loaded
     said = "".join(process.communicate())
     assert (process.returncode, b"batch" in seen, "97531864" in said) == (0, True, False)
     assert not any(secret in seen for secret in (b"97531864", PIN.encode(), PASSPHRASE.encode()))

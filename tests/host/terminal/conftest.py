@@ -7,6 +7,7 @@ from sqlite3 import Connection
 import pytest
 from sqlalchemy import Engine, event
 
+from tests.host.terminal.lies import Desk
 from tests.host.terminal.town import Town
 
 
@@ -28,3 +29,9 @@ def town(tmp_path: Path) -> Iterator[Town]:
     made = Town(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def desk(town: Town) -> Desk:
+    """Two real cards in a purse terminal."""
+    return Desk(town)

@@ -10,9 +10,11 @@ from apdu.objects import Kind
 from apdu.status import StatusError, StatusWord
 from center.editions import report_found, report_stolen
 from center.keys import ORDERS_KEY, CenterKeys
+from center.line import check_order
 from host.connection import Ejection
 from host.model import ModelSlot
 from host.session import pin_block
+from host.terminal.credit_check import CreditCheckUnit
 from host.terminal.terminal import ListedCardError
 from tests.host.terminal.faults import Lost, honest
 from tests.host.terminal.town import Card, HookedSlot, Keypad, Town
@@ -318,3 +320,25 @@ def test_a_listed_card_is_locked_out_at_insertion(town: Town) -> None:
         town.purse_terminal().insert(card.slot("left"))
     assert town.screen.steps == ["S201", "S202", "S203", "S204", "S206", "S110"]
     assert card.state is LifeCycle.LOCKED_OUT
+
+
+def test_the_check_unit_judges_the_paying_card(town: Town) -> None:
+    payer, payee = town.card(1000), town.card()
+    unit = CreditCheckUnit(7, check_order(town.center, 7, NOW), town.center.trust)
+    terminal = town.purse_terminal(unit=unit)
+    terminal.remit(payer.slot("left"), payee.slot("right"), 100)
+    town.clock.now += 1
+    with pytest.raises(RefusedError, match="order for the credit check unit has expired"):
+        terminal.remit(payer.slot("left"), payee.slot("right"), 100)
+    assert (payer.balance, payee.balance) == (900, 100)
+
+
+def test_what_was_cut_is_not_finished_for_a_listed_card(town: Town) -> None:
+    payer, payee = town.card(1000), town.card()
+    one, other = payer.look(), payee.look()
+    one.pay(other.request(100, one.card, NOW), NOW)
+    report_stolen(town.center, payee.id)
+    town.publish()
+    with pytest.raises(ListedCardError):
+        town.purse_terminal().resume(payer.slot("left"), payee.slot("right"))
+    assert (payer.unsettled, payee.balance, payee.state) == (100, 0, LifeCycle.LOCKED_OUT)

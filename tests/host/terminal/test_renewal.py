@@ -91,11 +91,11 @@ def test_another_centers_card_is_not_renewed(town: Town) -> None:
 
 
 def test_a_clone_is_found(town: Town) -> None:
-    card, shop = town.card(1000), town.card()
+    card, shop, other_shop = town.card(1000), town.card(), town.card()
     clone = card.copy()
     pay(card, shop, 100)
     renew(card.look(), town.line)
-    pay(clone, shop, 300)
+    pay(clone, other_shop, 300)
     with pytest.raises(RefusedError, match="a clone"):
         renew(clone.look(), town.line)
 
