@@ -16,6 +16,7 @@ from applet_model.memory import Transaction
 
 __all__ = ["append", "newest_balance", "read_record", "received", "require_room", "seen"]
 
+_LAST = 0xFFFFFFFF
 _KIND_AT, _REQUEST_AT, _BALANCE_AT = 4, 15, 23
 """Offsets of kind, request number and balance in a record."""
 
@@ -26,8 +27,13 @@ def seen(card: CardState) -> int:
 
 
 def require_room(card: CardState, records: int) -> None:
-    """Decline with 9507 unless ``records`` more fit beside those that the center has not seen."""
-    unseen = card.cells.record.number() - seen(card)
+    """Decline with 9507 unless ``records`` more fit beside those that the center has not seen.
+
+    9511 when their numbers have come to an end.
+    """
+    newest = card.cells.record.number()
+    unless(newest + records <= _LAST, StatusWord.COUNTER_EXHAUSTED)
+    unseen = newest - seen(card)
     unless(unseen + records <= card.cells.history_capacity, StatusWord.HISTORY_FULL)
 
 

@@ -157,9 +157,9 @@ class Demo:
 
     def close(self) -> None:
         """Close databases."""
-        if hasattr(self, "_center"):
-            self._center.close()
-            self._sales.close()
+        for opened in ("_center", "_sales"):
+            if opened in self.__dict__:
+                self.__dict__[opened].close()
 
     def _money(self, amount: int) -> str:
         return str(Money(amount, self._center.unit))

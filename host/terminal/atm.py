@@ -25,7 +25,7 @@ class Atm(Terminal):
             done = self.finish_same(purse, card, amount)
             self._access(card, line)
             self.display.show(f"load {self.money(amount)} on card {card.card}")
-            return done or transfer(purse, card, amount, self.now, lambda: self.panel.pin("the float"))
+            return done or transfer(purse, card, amount, self.now, self.ask_pin("the float"))
 
     def deposit(self, slot: CardSlot, amount: int, line: CenterLine) -> Transfer:
         """Take ``amount`` minor units off a card, back into the float."""
@@ -35,7 +35,7 @@ class Atm(Terminal):
             done = self.finish_same(card, purse, amount)
             self._access(card, line)
             self.display.show(f"deposit {self.money(amount)} from card {card.card}")
-            return done or transfer(card, purse, amount, self.now, lambda: self.panel.pin(f"deposit from {card.card}"))
+            return done or transfer(card, purse, amount, self.now, self.ask_pin(f"deposit from {card.card}"))
 
     def _check(self, card: PurseSession) -> None:
         self.check_blacklist((card,), Step.S206)

@@ -1,6 +1,6 @@
 """The POS (30): one slot for customers, the merchant's card in its own, fig. 5 with S301 to S313."""
 
-from apdu.errors import RefusedError
+from apdu.errors import CardError, ReaderError, RefusedError, StoreError
 from apdu.status import StatusError, StatusWord
 from host.connection import CardSlot
 from host.session import PurseSession
@@ -46,11 +46,18 @@ class PointOfSale(Terminal):
                 self._enough(payer, amount)
                 self.display.step(Step.S310, str(money))
                 done = self._transfer(payer, till, amount, line)
-            sales.update(till)
-            self.display.step(Step.S312, f"{self.money(sales.amount(till.card))} in all")
+            self._book(till, sales)
             if done.settled:
                 self.carry_head(payer)
         return done
+
+    def _book(self, till: PurseSession, sales: SalesStore) -> None:
+        """S312. The money has moved by now: stores that cannot follow catch up at the next sale."""
+        try:
+            sales.update(till)
+            self.display.step(Step.S312, f"{self.money(sales.amount(till.card))} in all")
+        except (CardError, ReaderError, StoreError) as error:
+            self.display.show(f"paid, but not booked yet, that comes with the next sale: {error}")
 
     def _check(self, payer: PurseSession, till: PurseSession) -> None:
         """S304 to S308."""
@@ -71,12 +78,7 @@ class PointOfSale(Terminal):
 
     def _transfer(self, payer: PurseSession, till: PurseSession, amount: int, line: CenterLine | None) -> Transfer:
         """S310; where there is a line, the card that wants to be renewed is renewed on the way, once each."""
-        money = self.money(amount)
-
-        def ask_pin() -> bytes:
-            """Ask for the PIN, saying what it is for."""
-            return self.panel.pin(f"{money} from {payer.card}")
-
+        ask_pin = self.ask_pin(f"{self.money(amount)} from {payer.card}")
         declining = {"REQUEST": till, "PAY": payer}
         while True:
             try:

@@ -13,7 +13,7 @@ from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.credit_check import CreditCheckUnit
 from host.terminal.panel import Display, Input
 from host.terminal.steps import Step
-from host.terminal.transfer import Transfer, resume
+from host.terminal.transfer import AskPin, Transfer, resume
 
 __all__ = ["ListedCardError", "Terminal"]
 
@@ -132,11 +132,30 @@ class Terminal:
     def finish_same(self, payer: PurseSession, payee: PurseSession, amount: int) -> Transfer | None:
         """End what was cut, and return a transfer of this very amount that reaches the payee only now.
 
-        Nobody was told that it was made: it is the one that is wanted again, and is not paid twice.
+        Nobody was told that it was made: it is the one that is wanted again, and is not paid twice. Of one
+        that had reached the payee before, the cards cannot say whether anybody was told: RefusedError then
+        leaves it to people whether to pay again.
         """
         ended = self.finish_torn(payer, payee)
-        wanted = (payer.card, amount)
-        return next((torn for torn in ended if torn.arrived and (torn.payer, torn.amount) == wanted), None)
+        same = [torn for torn in ended if torn.credited and (torn.payer, torn.amount) == (payer.card, amount)]
+        arrived = next((torn for torn in same if torn.arrived), None)
+        if same and arrived is None:
+            raise RefusedError(
+                f"a transfer of {self.money(amount)} between these cards was cut before and is finished now; "
+                "if another one is wanted, begin again"
+            )
+        return arrived
+
+    def ask_pin(self, reason: str) -> AskPin:
+        """How a transfer asks for the PIN at this terminal."""
+
+        def ask(left: int | None) -> bytes:
+            """Ask, and say how many tries a wrong PIN has left."""
+            if left is not None:
+                self.display.show(f"the PIN is wrong: {left} tries left")
+            return self.panel.pin(reason)
+
+        return ask
 
     def carry_head(self, session: PurseSession) -> None:
         """Give a card the newest head, off the critical path; the card's date moves with it.

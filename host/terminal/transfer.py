@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from apdu.errors import MisbehaviourError, ReaderError, RefusedError
+from apdu.errors import CardError, MisbehaviourError, ReaderError, RefusedError
 from apdu.identity import CardId
 from apdu.messages import Refusal, Value
 from apdu.objects import UnsettledEntry
 from apdu.status import StatusError, StatusWord, tries_left
 from host.session import Answer, Paid, PurseSession, Requested
 
-__all__ = ["Transfer", "resume", "transfer"]
+__all__ = ["AskPin", "Transfer", "resume", "transfer"]
+
+AskPin = Callable[[int | None], bytes]
+"""Asks for the PIN; told how many tries are left after a wrong one, or None the first time."""
 
 _TRIES_MOST = 15
 """A PIN has at most 15 tries, so after the first wrong one at most 14 are left."""
@@ -31,7 +34,7 @@ class Transfer:
     arrived: bool
 
 
-def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pin: Callable[[], bytes]) -> Transfer:
+def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pin: AskPin) -> Transfer:
     """Move ``amount`` minor units; ``pin`` is asked only when the payer's card wants it.
 
     Raises RefusedError when the payee refuses (the money is back on the payer's purse), StatusError when
@@ -54,7 +57,7 @@ def _check_requested(requested: Requested, payee: PurseSession, amount: int) -> 
         raise MisbehaviourError(f"card {payee.card} answers REQUEST with something else than was asked")
 
 
-def _pay(payer: PurseSession, requested: Requested, now: int, pin: Callable[[], bytes]) -> Paid:
+def _pay(payer: PurseSession, requested: Requested, now: int, pin: AskPin) -> Paid:
     try:
         return payer.pay(requested, now)
     except StatusError as error:
@@ -64,19 +67,19 @@ def _pay(payer: PurseSession, requested: Requested, now: int, pin: Callable[[], 
     return payer.pay(requested, now)
 
 
-def _verify(payer: PurseSession, pin: Callable[[], bytes]) -> None:
+def _verify(payer: PurseSession, pin: AskPin) -> None:
     """Ask for the PIN until it is right or no tries are left; each wrong one must cost a try."""
-    before = _TRIES_MOST
+    left: int | None = None
     while True:
+        before = _TRIES_MOST if left is None else left
         try:
-            return payer.verify(pin())
+            return payer.verify(pin(left))
         except StatusError as error:
             left = tries_left(error.sw)
             if left is None:
                 raise
         if left >= before:
             raise MisbehaviourError(f"card {payer.card} counts no tries of the PIN")
-        before = left
 
 
 def _check_paid(paid: Paid, payer: PurseSession, payee: PurseSession, requested: Requested) -> None:
@@ -88,7 +91,7 @@ def _check_paid(paid: Paid, payer: PurseSession, payee: PurseSession, requested:
 
 
 def _deliver(payer: PurseSession, payee: PurseSession, paid: Paid, now: int, *, is_open: bool) -> Transfer:
-    """RECEIVE and SETTLE; once the payee has answered, a lost payer only leaves SETTLE for later.
+    """RECEIVE and SETTLE; once the payee has answered, a payer that is lost or declines only leaves SETTLE for later.
 
     ``is_open``: the payee waits for this value and has not received it before.
     """
@@ -99,7 +102,7 @@ def _deliver(payer: PurseSession, payee: PurseSession, paid: Paid, now: int, *, 
     settled = True
     try:
         payer.settle(answer)
-    except ReaderError:
+    except (ReaderError, CardError):
         settled = False
     return Transfer(payer.card, value.amount, value.counter, credited, settled, arrived=credited and is_open)
 
