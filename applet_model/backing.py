@@ -1,6 +1,8 @@
 """What non-volatile memory is kept in: the process's own memory, or one file per card."""
 
 import os
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import Protocol
 
@@ -54,10 +56,11 @@ class FileBacking(MemoryBacking):
     def __init__(self, path: Path) -> None:
         """Open an image file; raises StoreError when it is missing, in use or not readable."""
         self.path = path
-        self._lock = FileLock(f"{path}.lock", thread_local=False)
+        image = Path(os.path.realpath(path))  # one lock, whichever links lead to the file
+        self._lock = FileLock(f"{image}.lock", thread_local=False)
         try:
             self._lock.acquire(timeout=0)
-            self._file = path.open("r+b", buffering=0)
+            self._file = image.open("r+b", buffering=0)
         except Timeout:
             raise StoreError(f"{path}: the card is in use by another process; take it out there first") from None
         except OSError as error:
@@ -65,7 +68,23 @@ class FileBacking(MemoryBacking):
             raise StoreError(
                 f"{path}: {error.strerror}; make a blank card with: saifu personalize blank {path}"
             ) from None
+        self._require_one_name(image)
         super().__init__(self._file.read())
+
+    def _require_one_name(self, image: Path) -> None:
+        """With hard links there would be a lock for each, and a card twice; an interrupted ``create`` leaves one."""
+        if self._links > 1:
+            _remove_leftover(image)
+        if self._links > 1:
+            self.close()
+            raise StoreError(
+                f"{self.path}: this file has a second name (a hard link), and could be used as two cards; "
+                "remove the other name"
+            )
+
+    @property
+    def _links(self) -> int:
+        return os.fstat(self._file.fileno()).st_nlink
 
     @staticmethod
     def create(path: Path, image: bytes) -> None:
@@ -102,6 +121,14 @@ class FileBacking(MemoryBacking):
         """Give the file back to other processes."""
         self._file.close()
         self._lock.release()
+
+
+def _remove_leftover(image: Path) -> None:
+    """Remove the temporary name of a ``create`` that was ended before it could."""
+    for leftover in image.parent.glob(f".{escape(image.name)}.*"):
+        with suppress(OSError):
+            if leftover.suffix[1:].isdecimal() and leftover.samefile(image):
+                leftover.unlink()
 
 
 def _link_new(temporary: Path, path: Path) -> None:

@@ -16,6 +16,7 @@ from apdu.identity import CardId, Role
 from apdu.messages import Certificate, Credit, Signed
 from apdu.money import Currency
 from apdu.objects import CenterKey
+from center.high_water import HighWater
 from center.keys import CERTIFICATION_KEY, ORDERS_KEY, CenterKeys
 from center.models import CardRow, SettingRow, Tables
 from center.settings import Settings
@@ -25,6 +26,7 @@ from host.terminal.trust import Trust
 __all__ = ["Center"]
 
 _DAY = 86400
+_DATE_MAX = 0xFFFFFFFF
 
 
 def _engine(database: Path) -> Engine:
@@ -41,6 +43,7 @@ class Center:
     def __init__(self, folder: Path, keys: CenterKeys, clock: Callable[[], float] = time.time) -> None:
         """Open a center with keys that are unlocked already; raises StoreError."""
         self.folder, self.keys, self._clock = folder, keys, clock
+        self.high_water = HighWater(folder)
         if not self._database(folder).exists():
             raise StoreError(f"{folder}: there is no center here; make one with: saifu center init")
         self._engine = _engine(self._database(folder))
@@ -134,24 +137,35 @@ class Center:
         return row
 
     def allot(self, role: Role, holder: str) -> CardId:
-        """Give out the next serial: serials are dense, since a list of dense numbers is short."""
+        """Give out the next serial: serials are dense, since a list of dense numbers is short.
+
+        Raises RefusedError for a second float: personalization must not be able to make money.
+        """
         with self.session() as session:
-            serial = (session.scalar(select(func.max(CardRow.serial))) or 0) + 1
+            if role is Role.FLOAT and session.scalars(select(CardRow).where(CardRow.role == Role.FLOAT)).first():
+                raise RefusedError("this center has its float already")
+            serial = self.high_water.next("serial", session.scalar(select(func.max(CardRow.serial))) or 0)
             card = self.card_id(serial)
             chain = sha256(card).digest()
             session.add(CardRow(serial=serial, role=role, holder=holder, allotted=self.now, chain=chain))
         return card
 
-    def certify(self, card: CardId, point: bytes) -> tuple[Signed[Certificate], Signed[Credit]]:
-        """Certificate and first credit for a card's public key; again for one that was not finished.
+    def is_certified(self, card: CardId) -> bool:
+        """Whether an ID has been given its key and certificate."""
+        with self.session() as session:
+            return self.row(session, card).certificate is not None
 
-        Raises RefusedError for a card that has moved money already: its key cannot change.
+    def certify(self, card: CardId, point: bytes) -> tuple[Signed[Certificate], Signed[Credit]]:
+        """Certificate and first credit for a card's public key, once: an ID has one key for ever.
+
+        Raises RefusedError for an ID that was certified before; a card that was not finished gets a new ID.
         """
         with self.session() as session:
             row = self.row(session, card)
-            if row.attestation is not None:
-                raise RefusedError(f"card {card} is in use: it is not certified again")
-            role, expiry = Role(row.role), self.now + self.settings.certificate_days * _DAY
+            if row.certificate is not None:
+                raise RefusedError(f"card {card} was certified before: a card that was not finished gets a new ID")
+            role = Role(row.role)
+            expiry = min(self.now + self.settings.certificate_days * _DAY, _DATE_MAX)
             certificate = self.keys.sign(Certificate(CERTIFICATION_KEY, card, role, expiry, point))
             row.certificate = certificate.raw
             return certificate, self.issue_credit(row, seen=0)

@@ -11,10 +11,12 @@ import typer
 
 from apdu.errors import InputError
 from apdu.identity import CardId
+from apdu.messages import Outcome
 from apdu.money import Money, currency
 from center.center import Center
 from center.editions import is_listed, publish, report_found, report_stolen
 from center.float_purse import create_float
+from center.resolution import decide
 from center.settings import Settings
 from host.console import JsonOption, desk, emit, parse_amount
 from host.files import write_whole
@@ -28,6 +30,7 @@ PassphraseOption = Annotated[
     Path | None,
     typer.Option("--passphrase-file", help=f"File with the passphrase; else {PASSPHRASE_VARIABLE} or a prompt."),
 ]
+_OUTCOMES = {"received": Outcome.RECEIVED, "never-received": Outcome.NEVER_RECEIVED}
 _Card = Annotated[str, typer.Argument(help="Card ID, as in 00001-0000000002-4.")]
 
 
@@ -118,6 +121,9 @@ def report_found_command(
 @app.command("publish")
 def publish_command(
     context: typer.Context,
+    after_restore: Annotated[
+        bool, typer.Option("--after-restore", help="The database was restored, and lost reports are taken in again.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to copy it; edition-N in the center's folder keeps it.")
     ] = None,
@@ -127,7 +133,7 @@ def publish_command(
     """Sign and publish the next edition of the blacklist."""
     folder = desk(context).center_folder
     with open_center(folder, passphrase_file) as center:
-        edition = publish(center)
+        edition = publish(center, after_restore=after_restore)
     head = edition.head.body
     kept = folder / f"edition-{head.edition}"
     path = out or kept
@@ -135,6 +141,26 @@ def publish_command(
         write_whole(file, edition.encode())
     document = {"edition": head.edition, "listed": head.count, "next": head.next, "file": str(path)}
     emit(as_json, document, [f"edition {head.edition}, {head.count} cards listed: {path}"])
+
+
+@app.command("decide")
+def decide_command(
+    context: typer.Context,
+    card: _Card,
+    counter: Annotated[int, typer.Argument(help="The payer's counter of the payment, as card show tells it.")],
+    outcome: Annotated[str, typer.Argument(help="received, or never-received: the money goes back.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "decided",
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide about an unsettled payment to a card that is lost or destroyed; the center bears the risk."""
+    wanted, chosen = CardId.parse(card), _OUTCOMES.get(outcome)
+    if chosen is None:
+        raise InputError(f"outcome {outcome!r}: it is {' or '.join(_OUTCOMES)}")
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        decide(center, wanted, counter, chosen, reason)
+    line = f"payment {counter} of card {wanted}: {outcome}; the card hears of it when its credit is renewed"
+    emit(as_json, {"card": wanted.text, "counter": counter, "outcome": outcome}, [line])
 
 
 @app.command()

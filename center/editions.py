@@ -54,10 +54,20 @@ def report_found(center: Center, card: CardId, reason: str = "found") -> int:
         return row.unlocked_from
 
 
-def publish(center: Center) -> Edition:
-    """Make the next edition of all listed cards, sign its head, and keep it."""
+def publish(center: Center, *, after_restore: bool = False) -> Edition:
+    """Make the next edition of all listed cards, sign its head, and keep it.
+
+    Raises RefusedError when the database is an older copy, whose list lacks reports, unless the caller says
+    that they were taken in again.
+    """
     with center.session() as session:
-        number = _newest(session) + 1
+        newest, given_out = _newest(session), center.high_water["edition"]
+        if newest < given_out and not after_restore:
+            raise RefusedError(
+                f"edition {given_out} was published, and this database ends with {newest}: it is an older copy. "
+                "Take the reports in again that came after it, then: saifu center publish --after-restore"
+            )
+        number = center.high_water.next("edition", newest)
         serials = session.scalars(select(ListedRow.serial)).all()
         next_time = center.now + center.settings.edition_hours * _HOUR
         head = Head(ORDERS_KEY, center.issuer, number, center.now, next_time, 0, b"")
@@ -82,7 +92,8 @@ def unlock_order(center: Center, card: CardId) -> Signed[UnlockOrder]:
         row = center.row(session, card)
         if row.unlocked_from is None:
             raise RefusedError(f"card {card} may not be unlocked (saifu center report-found {card})")
-        return center.keys.sign(UnlockOrder(ORDERS_KEY, card, _newest(session) + 1))
+        edition = max(_newest(session), center.high_water["edition"]) + 1
+        return center.keys.sign(UnlockOrder(ORDERS_KEY, card, edition))
 
 
 def terminate_order(center: Center, card: CardId) -> Signed[TerminateOrder]:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from apdu.errors import InputError
 from apdu.identity import CardId, Role
+from apdu.messages import Outcome
 from apdu.objects import Parameters
 from center.center import Center
+from center.resolution import decide
 from host.connection import CardSlot
 from host.issuer_session import IssuerData, IssuerSession
-from host.model import HISTORY_RANGE, ChipKeys, ModelSlot, create_card
+from host.model import HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, ModelSlot, create_card
 from host.scp03 import StaticKeys
 from host.session import PurseSession, pin_block
 from host.terminal.line import CenterLine
@@ -18,7 +20,9 @@ from host.terminal.renewal import renew
 __all__ = ["create_float", "open_float"]
 
 _MOST = 0xFFFFFFFF
-_HISTORY, _UNSETTLED = HISTORY_RANGE[-1], 8
+_HISTORY, _UNSETTLED = HISTORY_RANGE[-1], UNSETTLED_RANGE[-1]
+_WAITING_MOST = _UNSETTLED - 2
+"""Unsettled loads that are left alone: as many as leave a place or two."""
 
 
 def _image(center: Center) -> Path:
@@ -52,16 +56,32 @@ def create_float(center: Center, amount: int) -> CardId:
 
 
 def open_float(center: Center, line: CenterLine) -> CardSlot:
-    """The slot with the float; its history is taken over first when it is half full.
+    """The slot with the float; first its history is taken over when it is half full, and room is made.
 
     Raises StoreError while another process uses it.
     """
     slot = ModelSlot("float", path=_image(center))
     try:
         float_purse = PurseSession(slot.connect())
-        counters = float_purse.get_counters()
-        if counters.record - counters.seen > _HISTORY // 2:
-            renew(float_purse, line)
+        counters, waiting = float_purse.get_counters(), float_purse.selected.status.unsettled
+        if counters.record - counters.seen > _HISTORY // 2 or waiting > _WAITING_MOST:
+            _make_room(center, float_purse, line)
     finally:
         slot.close()
     return slot
+
+
+def _make_room(center: Center, float_purse: PurseSession, line: CenterLine) -> None:
+    """Settle what the payees' own word settles; then give up the oldest transfers, if places run out.
+
+    Whoever takes a card away in the middle of a load keeps a place of the float. Such money counts as paid
+    out for good: it was taken off the float, its value may be received at any time, and the decision is on
+    record for the case that it never was.
+    """
+    renew(float_purse, line)
+    waiting = float_purse.get_unsettled()
+    given_up = waiting[: max(0, len(waiting) - _WAITING_MOST)]
+    for entry in given_up:
+        decide(center, float_purse.card, entry.counter, Outcome.RECEIVED, "the float needed the place")
+    if given_up:
+        renew(float_purse, line)

@@ -3,7 +3,7 @@
 from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["CardRow", "EditionRow", "ListedRow", "RecordRow", "ReportRow", "SettingRow", "Tables"]
+__all__ = ["CardRow", "DecisionRow", "EditionRow", "ListedRow", "RecordRow", "ReportRow", "SettingRow", "Tables"]
 
 
 class Tables(DeclarativeBase):
@@ -33,6 +33,8 @@ class CardRow(Tables):
     balance: Mapped[int] = mapped_column(default=0)
     attestation: Mapped[bytes | None] = mapped_column(LargeBinary)
     challenge: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    challenged: Mapped[int] = mapped_column(default=0)
+    attested: Mapped[int] = mapped_column(default=0)
     unlocked_from: Mapped[int | None]
 
 
@@ -77,4 +79,16 @@ class RecordRow(Tables):
     request: Mapped[int]
     amount: Mapped[int]
     balance: Mapped[int]
+    date: Mapped[int]
+    uploaded: Mapped[int]
+
+
+class DecisionRow(Tables):
+    """What an operator has decided about a transfer that no card can tell of any more."""
+
+    __tablename__ = "decisions"
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    counter: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    outcome: Mapped[int]
+    reason: Mapped[str]
     date: Mapped[int]

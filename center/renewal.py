@@ -4,17 +4,14 @@ import secrets
 from hashlib import sha256
 from hmac import compare_digest
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
 from apdu.errors import AuthenticityError, RefusedError
 from apdu.identity import CardId, LifeCycle
-from apdu.messages import Attestation, Certificate, Outcome, Resolution, Signed
+from apdu.messages import Attestation, Certificate, Signed
 from apdu.objects import HistoryRecord, Kind
 from center.center import Center
 from center.editions import is_listed
-from center.keys import ORDERS_KEY
 from center.models import CardRow, RecordRow
+from center.resolution import resolve
 from host.session import Attested
 from host.terminal.line import Renewal, RenewalChallenge
 
@@ -27,7 +24,7 @@ def begin_renewal(center: Center, card: CardId) -> RenewalChallenge:
         raise RefusedError(f"card {card} is listed: its credit information is not renewed")
     with center.session() as session:
         row = center.row(session, card)
-        row.challenge = secrets.token_bytes(16)
+        row.challenge, row.challenged = secrets.token_bytes(16), center.now
         return RenewalChallenge(row.challenge, row.seen)
 
 
@@ -43,13 +40,13 @@ def renew(center: Center, attested: Attested, records: list[HistoryRecord]) -> R
     with center.session() as session:
         row = center.row(session, card)
         _reconcile(row, state, records)
-        session.add_all(_record_row(card, record) for record in records)
+        session.add_all(_record_row(card, record, center.now) for record in records)
         session.flush()
         row.seen, row.chain, row.balance = state.record, state.chain, state.balance
-        row.attestation = attested.attestation.raw
+        row.attestation, row.attested = attested.attestation.raw, row.challenged
         row.credit_serial = max(row.credit_serial, state.credit)
         credit = center.issue_credit(row, seen=state.record)
-        resolutions = [_resolve(center, session, row, counter) for counter in state.unsettled_counters]
+        resolutions = [resolve(center, session, row, counter) for counter in state.unsettled_counters]
     return Renewal(credit, tuple(resolution for resolution in resolutions if resolution))
 
 
@@ -86,7 +83,7 @@ def _reconcile(row: CardRow, state: Attestation, records: list[HistoryRecord]) -
         raise RefusedError(f"card {state.card}: its history does not go on from what the center has: a clone?")
 
 
-def _record_row(card: CardId, record: HistoryRecord) -> RecordRow:
+def _record_row(card: CardId, record: HistoryRecord, uploaded: int) -> RecordRow:
     return RecordRow(
         serial=card.serial,
         number=record.number,
@@ -97,43 +94,5 @@ def _record_row(card: CardId, record: HistoryRecord) -> RecordRow:
         amount=record.amount,
         balance=record.balance,
         date=record.date,
+        uploaded=uploaded,
     )
-
-
-def _find(session: Session, serial: int, kind: Kind, other: int, counter: int) -> RecordRow | None:
-    wanted = select(RecordRow).where(
-        RecordRow.serial == serial,
-        RecordRow.kind == kind,
-        RecordRow.other == other,
-        RecordRow.counter == counter,
-    )
-    return session.scalars(wanted).first()
-
-
-def _resolve(center: Center, session: Session, row: CardRow, counter: int) -> Signed[Resolution] | None:
-    """Settle an unsettled transfer in the payee's place, if the payee's own word decides it.
-
-    The payee has received the value, or its attested state shows that the request is closed and that
-    its whole history up to then does not have the value: then it never can receive it.
-    """
-    paid = session.scalars(
-        select(RecordRow).where(
-            RecordRow.serial == row.serial, RecordRow.kind == Kind.PAID, RecordRow.counter == counter
-        )
-    ).first()
-    payee = session.get(CardRow, paid.other) if paid else None
-    if paid is None or payee is None:
-        return None
-    if _find(session, payee.serial, Kind.RECEIVED, row.serial, counter):
-        outcome = Outcome.RECEIVED
-    elif payee.attestation is not None and _closed(payee.attestation, paid.request):
-        outcome = Outcome.NEVER_RECEIVED
-    else:
-        return None
-    return center.keys.sign(Resolution(ORDERS_KEY, center.card_id(row.serial), counter, outcome))
-
-
-def _closed(attestation: bytes, request: int) -> bool:
-    """Whether a payee's attested state shows that a request can no longer be answered."""
-    state = Signed.decode(Attestation, attestation).body
-    return request < state.request or (request == state.request and not state.open)

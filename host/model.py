@@ -88,7 +88,7 @@ class ModelSlot:
             raise CardRemovedError(f"{self._name}: the card is out, or lost its power")
         try:
             return self._card.transmit(command)
-        except PowerCutError as error:
+        except (PowerCutError, StoreError) as error:
             raise OutcomeUnknownError(f"{self._name}: {error}; {OutcomeUnknownError.recovery}") from None
 
     @contextmanager

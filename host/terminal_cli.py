@@ -165,6 +165,7 @@ def sales(context: typer.Context, as_json: JsonOption = False) -> None:
         {
             "merchant": merchant.text,
             "amount": stores.amount(merchant),
+            "missing_records": stores.missing(merchant),
             "sales": [
                 {"record": sale.record, "customer": sale.customer.text, "amount": sale.amount, "date": sale.date}
                 for sale in stores.history(merchant)
@@ -179,6 +180,8 @@ def _sales_lines(store: BlacklistStore, stores: SalesStore) -> list[str]:
     lines = []
     for merchant in stores.merchants():
         lines.append(f"{merchant}  {Money(stores.amount(merchant), store.trust.unit)} in all")
+        if missing := stores.missing(merchant):
+            lines.append(f"        without {missing} records that the card had overwritten before they were read")
         for sale in stores.history(merchant):
             amount = Money(sale.amount, store.trust.unit)
             lines.append(f"{sale.record:6}  {date_text(sale.date)}  {amount!s:>14}  from {sale.customer}")

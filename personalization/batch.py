@@ -43,7 +43,8 @@ class Batch:
     def run(self, slot_for: SlotFor, deliver: Callable[[Letter], None]) -> Iterator[Line]:
         """Make card after card; ``deliver`` has the holder's letter before the card is personalized.
 
-        A card that is tried again gets a new letter: of several for one card the last counts.
+        A row that is tried again gets a new letter, and a new ID if the center has certified the old one,
+        unless the run before was cut just after its card was made: then the card is its own proof.
 
         Raises what personalize_card raises, at the first card that fails: a wrong master key must not
         burn the tries of a whole tray.
@@ -52,34 +53,34 @@ class Batch:
             if order.line in self._journal.done:
                 yield Line(order, self._journal.allotted[order.line], earlier=True)
                 continue
-            card = self._journal.allotted.get(order.line) or self._allot(order)
-            made = self._make(order, card, slot_for(order), deliver)
+            slot, tried = slot_for(order), self._journal.allotted.get(order.line)
+            made_before = _is_made(slot, tried)
+            card = tried if tried is not None and made_before else self._make(order, tried, slot, deliver)
             self._journal.finish(order)
-            yield Line(order, card, earlier=not made)
+            yield Line(order, card, earlier=made_before)
+
+    def _make(self, order: Order, tried: CardId | None, slot: CardSlot, deliver: Callable[[Letter], None]) -> CardId:
+        """Personalize the blank card; an ID that was certified in an earlier try has its key, and is spent."""
+        card = self._allot(order) if tried is None or self._line.is_certified(tried) else tried
+        letter = Letter(card, order.holder, order.pin or random_pin(), resetting_code(self._master.key, card))
+        deliver(letter)
+        personalize_card(slot, letter, self._profile, self._master, self._line)
+        return card
 
     def _allot(self, order: Order) -> CardId:
         card = self._line.allot(self._profile.role, order.holder)
         self._journal.allot(order, card)
         return card
 
-    def _make(self, order: Order, card: CardId, slot: CardSlot, deliver: Callable[[Letter], None]) -> bool:
-        """Personalize, unless the run before was cut just after that: then the card is its own proof."""
-        if _is_made(slot, card):
-            return False
-        letter = Letter(card, order.holder, order.pin or random_pin(), resetting_code(self._master.key, card))
-        deliver(letter)
-        personalize_card(slot, letter, self._profile, self._master, self._line)
-        return True
 
-
-def _is_made(slot: CardSlot, card: CardId) -> bool:
-    """Whether the card in the slot is this very purse already; raises RefusedError for another one."""
+def _is_made(slot: CardSlot, card: CardId | None) -> bool:
+    """Whether the card in the slot is this very purse; raises RefusedError for another one."""
     try:
         session = PurseSession(slot.connect())
         if session.selected.status.state in (LifeCycle.BLANK, LifeCycle.PERSONALIZATION):
             return False
         if session.card != card:
-            raise RefusedError(f"card {session.card} is in the reader, a blank card is wanted for {card}")
+            raise RefusedError(f"card {session.card} is in the reader, a blank card is wanted")
         return True
     finally:
         slot.close()

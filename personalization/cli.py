@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress
 
@@ -83,8 +84,9 @@ def ceremony_command(
     components = [_component(path, bits // 8) for path in component or []]
     key = MasterKey(name, version, scheme, ceremony(components) if components else random_key(bits // 8))
     secret = read_secret("passphrase of the key store", PASSPHRASE_VARIABLE, passphrase_file, confirm=not file.exists())
-    store = Keystore.read(file, secret) if file.exists() else Keystore()
-    store.with_key(key).write(file, secret)
+    with FileLock(f"{file}.lock"):  # another ceremony's key must not be lost
+        store = Keystore.read(file, secret) if file.exists() else Keystore()
+        store.with_key(key).write(file, secret)
     values = [check_value(part) for part in components]
     document = {"name": name, "version": version, "scheme": scheme, "kcv": key.kcv, "component_kcvs": values}
     lines = [f"component {number}: check value {value}" for number, value in enumerate(values, 1)]

@@ -27,6 +27,10 @@ class IssuerLine(Protocol):
         """Give out the next serial."""
         ...
 
+    def is_certified(self, card: CardId) -> bool:
+        """Whether an ID has been given its key and certificate."""
+        ...
+
     def certify(self, card: CardId, point: bytes) -> tuple[Signed[Certificate], Signed[Credit]]:
-        """Certificate and first credit for a card's public key; raises RefusedError."""
+        """Certificate and first credit for a card's public key, once for each ID; raises RefusedError."""
         ...

@@ -83,7 +83,7 @@ def main() -> None:
     except SaifuError as error:
         code = _fail(error)
     except OSError as error:
-        code = _fail(StoreError(f"{error.filename or 'the system'}: {error.strerror}"))
+        code = _fail(StoreError(f"{error.filename or 'the system'}: {error.strerror or error}"))
     except typer.Abort:
         code = _fail(InputError("a question was not answered: the input has ended"))
     except typer.TyperException as error:

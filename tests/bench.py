@@ -87,7 +87,7 @@ def payment() -> dict[str, Any]:
     customer = CountingSlot("customer", card_of(issuer.purse(2)))
     till = issuer.purse(3, Role.MERCHANT)
     purses = [PurseSession(slot.connect()) for slot in (source, customer)]
-    transfer(purses[0], purses[1], 5_000, NOW, lambda: b"")
+    transfer(purses[0], purses[1], 5_000, NOW, lambda _: b"")
     customer.exchanges.clear()
     with tempfile.TemporaryDirectory() as folder:
         store = BlacklistStore.import_trust(Path(folder), Trust(1, currency("EUR"), issuer.keys).encode())
@@ -128,7 +128,7 @@ def transfers(rounds: int = 180) -> dict[str, Any]:
     with patch("apdu.messages.sign", watch.of(sign)), patch("apdu.messages.verify", watch.of(verify)):
         for _ in range(rounds):
             watch.seconds, begin = 0.0, time.perf_counter()
-            transfer(PurseSession(payer), PurseSession(payee), 1, NOW, lambda: b"")
+            transfer(PurseSession(payer), PurseSession(payee), 1, NOW, lambda _: b"")
             times.append(time.perf_counter() - begin)
             ratios.append(times[-1] / watch.seconds)
     return {"ratio_to_ecdsa": round(statistics.median(ratios), 2), "median_us": round(statistics.median(times) * 1e6)}

@@ -22,20 +22,22 @@ class Atm(Terminal):
         float_slot = line.float_slot()
         with self.cards((slot, float_slot), Step.S110) as (card, purse):
             self._check(card)
-            done = self.finish_same(purse, card, amount)
+            if done := self.finish_same(purse, card, amount):
+                return done
             self._access(card, line)
             self.display.show(f"load {self.money(amount)} on card {card.card}")
-            return done or transfer(purse, card, amount, self.now, self.ask_pin("the float"))
+            return transfer(purse, card, amount, self.now, self.ask_pin("the float"))
 
     def deposit(self, slot: CardSlot, amount: int, line: CenterLine) -> Transfer:
         """Take ``amount`` minor units off a card, back into the float."""
         float_slot = line.float_slot()
         with self.cards((slot, float_slot), Step.S110) as (card, purse):
             self._check(card)
-            done = self.finish_same(card, purse, amount)
+            if done := self.finish_same(card, purse, amount):
+                return done
             self._access(card, line)
             self.display.show(f"deposit {self.money(amount)} from card {card.card}")
-            return done or transfer(card, purse, amount, self.now, self.ask_pin(f"deposit from {card.card}"))
+            return transfer(card, purse, amount, self.now, self.ask_pin(f"deposit from {card.card}"))
 
     def _check(self, card: PurseSession) -> None:
         self.check_blacklist((card,), Step.S206)

@@ -3,8 +3,12 @@
 A folder: ``trust.json``, ``edition``, and ``newest-head``, the newest head that any card has carried here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from apdu.errors import InputError, RefusedError, SaifuError, StoreError
 from apdu.identity import CardId
@@ -15,6 +19,9 @@ from host.files import write_whole
 from host.terminal.trust import Trust
 
 __all__ = ["BlacklistStore"]
+
+_LOCK_SECONDS = 30
+"""Reading and writing a long list takes less."""
 
 
 class BlacklistStore:
@@ -28,6 +35,7 @@ class BlacklistStore:
                 f"{folder}: this terminal trusts no center yet; give it one with: saifu terminal import TRUST-FILE"
             )
         self.trust = Trust.decode(self._trust_file.read_text(encoding="utf-8", errors="replace"))
+        self.edition: Edition | None = None
         self.edition = self._load_edition()
 
     @property
@@ -55,22 +63,41 @@ class BlacklistStore:
     def _load_edition(self) -> Edition | None:
         if not self._edition_file.exists():
             return None
+        raw = self._edition_file.read_bytes()
+        if self.edition is not None and raw == self.edition.encode():
+            return self.edition
         try:
-            return Edition.decode(self._edition_file.read_bytes(), self.trust.issuer, self.trust.keys)
+            return Edition.decode(raw, self.trust.issuer, self.trust.keys)
         except SaifuError as error:
-            raise StoreError(f"{self._edition_file}: {error}; import the newest edition again") from None
+            text = "remove this file and import the newest edition again"
+            raise StoreError(f"{self._edition_file}: {error}; {text}") from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from writing, and know what they have written before."""
+        try:
+            lock = FileLock(self._folder / "store.lock").acquire(_LOCK_SECONDS)
+        except Timeout:
+            raise StoreError(f"{self._folder}: another process is writing here, and does not end") from None
+        except OSError as error:
+            raise StoreError(f"{self._folder} cannot be written: {error.strerror}") from None
+        with lock:
+            self.edition = self._load_edition()
+            self.__dict__.pop("_newest_head", None)
+            yield
 
     def import_edition(self, raw: bytes) -> Edition:
         """Check an edition and put it in force; raises RefusedError for one that is not newer."""
         if not raw.startswith(EDITION_MAGIC):
             raise InputError("this is neither an edition of the blacklist nor a trust file")
         edition = Edition.decode(raw, self.trust.issuer, self.trust.keys)
-        if edition.head.body.edition < self.number:
-            raise RefusedError(
-                f"edition {edition.head.body.edition} is older than edition {self.number}, which stays in force"
-            )
-        write_whole(self._edition_file, raw)
-        self.edition = edition
+        with self._alone():
+            if edition.head.body.edition < self.number:
+                raise RefusedError(
+                    f"edition {edition.head.body.edition} is older than edition {self.number}, which stays in force"
+                )
+            write_whole(self._edition_file, raw)
+            self.edition = edition
         return edition
 
     @property
@@ -91,9 +118,10 @@ class BlacklistStore:
     def note_head(self, head: Signed[Head]) -> None:
         """Learn from a head that a card carried; raises AuthenticityError when it is forged."""
         check_head(head, self.trust.issuer, self.trust.keys)
-        if head.body.edition > max(self.number, self.newest_known):
-            write_whole(self._newest_head_file, head.raw)
-            self.__dict__.pop("_newest_head", None)
+        with self._alone():
+            if head.body.edition > self.newest_known:
+                write_whole(self._newest_head_file, head.raw)
+                self.__dict__.pop("_newest_head", None)
 
     @cached_property
     def _newest_head(self) -> Signed[Head] | None:

@@ -8,7 +8,7 @@ from host.terminal.line import CenterLine
 from host.terminal.renewal import renew
 from host.terminal.sales import SalesStore
 from host.terminal.steps import Step
-from host.terminal.terminal import Terminal
+from host.terminal.terminal import FinishedBeforeError, Terminal
 from host.terminal.transfer import Transfer, transfer
 
 __all__ = ["InsufficientMoneyError", "PointOfSale"]
@@ -41,7 +41,7 @@ class PointOfSale(Terminal):
             self.display.step(Step.S302, str(money))
             self.display.step(Step.S303)
             self._check(payer, till)
-            done = self.finish_same(payer, till, amount)
+            done = self._finish_same(payer, till, amount, sales)
             if done is None:
                 self._enough(payer, amount)
                 self.display.step(Step.S310, str(money))
@@ -50,6 +50,14 @@ class PointOfSale(Terminal):
             if done.settled:
                 self.carry_head(payer)
         return done
+
+    def _finish_same(self, payer: PurseSession, till: PurseSession, amount: int, sales: SalesStore) -> Transfer | None:
+        """As ``finish_same``; a sale that was finished is booked also when no other follows."""
+        try:
+            return self.finish_same(payer, till, amount)
+        except FinishedBeforeError:
+            self._book(till, sales)
+            raise
 
     def _book(self, till: PurseSession, sales: SalesStore) -> None:
         """S312. The money has moved by now: stores that cannot follow catch up at the next sale."""

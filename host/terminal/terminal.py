@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from apdu.errors import AuthenticityError, CardError, ReaderError, RefusedError
 from apdu.identity import LifeCycle
 from apdu.money import Money
+from apdu.status import StatusError
 from host.connection import CardSlot, Ejection
 from host.session import PurseSession
 from host.terminal.blacklist_store import BlacklistStore
@@ -15,11 +16,18 @@ from host.terminal.panel import Display, Input
 from host.terminal.steps import Step
 from host.terminal.transfer import AskPin, Transfer, resume
 
-__all__ = ["ListedCardError", "Terminal"]
+__all__ = ["FinishedBeforeError", "ListedCardError", "Terminal"]
+
+
+_DATE_MAX = 0xFFFFFFFF
 
 
 class ListedCardError(RefusedError):
     """A listed card was met; the text says whether it could be locked out."""
+
+
+class FinishedBeforeError(RefusedError):
+    """The transfer that is wanted was made before and is finished now; nothing more was moved."""
 
 
 class Terminal:
@@ -40,8 +48,8 @@ class Terminal:
 
     @property
     def now(self) -> int:
-        """The terminal's date, in Unix seconds."""
-        return int(self._clock())
+        """The terminal's date, in Unix seconds; a clock that is out of its mind is held within 4 bytes."""
+        return min(max(int(self._clock()), 0), _DATE_MAX)
 
     def money(self, amount: int) -> Money:
         """An amount in the issuer's currency, for the display."""
@@ -125,22 +133,30 @@ class Terminal:
         for torn in ended:
             what = "finished" if torn.credited else "refused and paid back"
             self.display.show(f"a transfer of {self.money(torn.amount)} that was cut is {what}")
-        for session in (one, other) if ended else ():
-            session.select()
+        if ended:
+            self._select_again(one, other)
         return ended
+
+    def _select_again(self, *sessions: PurseSession) -> None:
+        """Read the balances anew; what was ended is told even when a card is gone now."""
+        for session in sessions:
+            try:
+                session.select()
+            except (StatusError, ReaderError) as error:
+                self.display.show(f"card {session.card}: {error}")
 
     def finish_same(self, payer: PurseSession, payee: PurseSession, amount: int) -> Transfer | None:
         """End what was cut, and return a transfer of this very amount that reaches the payee only now.
 
         Nobody was told that it was made: it is the one that is wanted again, and is not paid twice. Of one
-        that had reached the payee before, the cards cannot say whether anybody was told: RefusedError then
-        leaves it to people whether to pay again.
+        that had reached the payee before, the cards cannot say whether anybody was told: FinishedBeforeError
+        then leaves it to people whether to pay again.
         """
         ended = self.finish_torn(payer, payee)
         same = [torn for torn in ended if torn.credited and (torn.payer, torn.amount) == (payer.card, amount)]
         arrived = next((torn for torn in same if torn.arrived), None)
         if same and arrived is None:
-            raise RefusedError(
+            raise FinishedBeforeError(
                 f"a transfer of {self.money(amount)} between these cards was cut before and is finished now; "
                 "if another one is wanted, begin again"
             )

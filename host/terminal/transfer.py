@@ -99,12 +99,21 @@ def _deliver(payer: PurseSession, payee: PurseSession, paid: Paid, now: int, *, 
     _check_answer(answer, paid)
     value = paid.value.body
     credited = not isinstance(answer.body, Refusal)
-    settled = True
+    settled = _settle(payer, answer)
+    return Transfer(payer.card, value.amount, value.counter, credited, settled, arrived=credited and is_open)
+
+
+def _settle(payer: PurseSession, answer: Answer) -> bool:
+    """SETTLE; False when that is left for later. A receipt or refusal that is not the payee's is an error."""
     try:
         payer.settle(answer)
+    except StatusError as error:
+        if error.sw in (StatusWord.SIGNATURE_INVALID, StatusWord.NOT_THIS_CARD):
+            raise
+        return False
     except (ReaderError, CardError):
-        settled = False
-    return Transfer(payer.card, value.amount, value.counter, credited, settled, arrived=credited and is_open)
+        return False
+    return True
 
 
 def _check_answer(answer: Answer, paid: Paid) -> None:

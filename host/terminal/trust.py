@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from apdu.errors import AuthenticityError, FormatError, InputError
+from apdu.identity import CardId
 from apdu.messages import Certificate, Signed
 from apdu.money import Currency, currency
 from apdu.objects import CenterKey, KeyUse
@@ -48,8 +49,10 @@ class Trust:
                 CenterKey(key["number"], KeyUse[key["use"].upper()], bytes.fromhex(key["point"]))
                 for key in content["keys"]
             )
-            return cls(int(content["issuer"]), currency(content["currency"]), keys)
+            if any(CenterKey.decode(key.encode()) != key for key in keys):
+                raise ValueError("a public key of another size")
+            return cls(CardId.of(int(content["issuer"]), 0).issuer, currency(content["currency"]), keys)
         except FormatError as error:
             raise InputError(f"this is not a trust file of a center for this version of saifu: {error}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise InputError("this is not a trust file of a center (saifu center init writes one)") from None

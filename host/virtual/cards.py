@@ -9,11 +9,15 @@ from pathlib import Path
 
 from apdu.errors import InputError, ReaderError
 from host.virtual.card_process import INSERTED
+from host.virtual.parts import environment
 
 __all__ = ["CARD_PROGRAM", "CardProcess"]
 
-CARD_PROGRAM = (sys.executable, "-m", "host.virtual.card_process")
-"""Command that becomes a card; the port of the slot and the image are added to it."""
+CARD_PROGRAM = (sys.executable, "-P", "-m", "host.virtual.card_process")
+"""Command that becomes a card; the port of the slot and the image are added to it.
+
+-P: not a module of the same name that happens to lie in the current folder.
+"""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INSERT_SECONDS = 20
@@ -24,7 +28,7 @@ _EJECT_SECONDS = 5
 def _environment() -> dict[str, str]:
     """The child finds our modules from whichever folder it is started."""
     path = filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))
-    return os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+    return environment(PYTHONPATH=os.pathsep.join(path))
 
 
 class CardProcess:
@@ -34,7 +38,7 @@ class CardProcess:
         """Start the process; the reader sees the card within 0.5 s, see ``wait_until_inserted``."""
         self.image = image
         self._process = subprocess.Popen(
-            [*program, "--port", str(port), str(image)],
+            [*program, "--port", str(port), "--", str(image)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),

@@ -79,7 +79,7 @@ class ControlServer(socketserver.UnixStreamServer):
         """Carry out one order and return the slots as they then are; raises InputError."""
         match _order(line):
             case {"do": "insert", "slot": int(slot), "image": str(image)}:
-                self.reader.insert(slot, Path(image))
+                self.reader.insert(slot, _path(image))
             case {"do": "eject", "slot": int(slot)}:
                 self.reader.eject(slot)
             case {"do": "list"}:
@@ -92,8 +92,17 @@ class ControlServer(socketserver.UnixStreamServer):
 def _order(line: bytes) -> object:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"an order is one JSON object on a line: {error}") from None
+
+
+def _path(image: str) -> Path:
+    try:
+        if b"\0" not in os.fsencode(image):
+            return Path(image)
+    except UnicodeEncodeError:
+        pass
+    raise InputError(f"the order names no file: none can be called {image!a}")
 
 
 def ask(order: dict[str, Any]) -> list[dict[str, Any]]:

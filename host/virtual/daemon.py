@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Self
 
 from apdu.errors import PcscUnavailableError
-from host.virtual.parts import find_pcscd, find_vpcd
+from host.virtual.parts import environment, find_pcscd, find_vpcd
 from host.virtual.vpcd import connect
 
 __all__ = ["PrivatePcscd"]
@@ -139,7 +139,6 @@ class PrivatePcscd:
 
     def start(self) -> None:
         """Start the daemon, again if it was stopped, and wait until both slots are there."""
-        environment = os.environ | {"PCSCLITE_HP_DROPDIR": str(self.directory / "no-usb-drivers")}
         assert self._listener is not None  # noqa: S101  (made before)
         with (self.directory / "pcscd.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -147,7 +146,7 @@ class PrivatePcscd:
                 stdin=self._listener.fileno(),
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=environment(PCSCLITE_HP_DROPDIR=str(self.directory / "no-usb-drivers")),
                 start_new_session=True,  # Ctrl-C is for us, who end it in order
             )
         self._wait_until_ready()

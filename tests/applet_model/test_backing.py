@@ -155,6 +155,49 @@ def test_a_second_opening_is_refused_until_the_first_is_closed(images: tuple[Pat
     CardFile(images[0]).close()
 
 
+posix_only = pytest.mark.skipif(os.name != "posix", reason="links need a privilege on Windows")
+
+
+@posix_only
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_link_is_the_same_card(images: tuple[Path, Path], folder: bool) -> None:
+    link = images[0].parent / "link"
+    link.symlink_to(images[0].parent if folder else images[0])
+    name = link / images[0].name if folder else link
+    for one, other in ((images[0], name), (name, images[0])):
+        first = CardFile(one)
+        with pytest.raises(StoreError, match="in use by another process"):
+            CardFile(other)
+        first.close()
+
+
+@posix_only
+def test_a_hard_link_is_refused_until_there_is_one_name(images: tuple[Path, Path]) -> None:
+    second = images[0].with_name(".one.copy")
+    second.hardlink_to(images[0])
+    for name in (images[0], second):
+        with pytest.raises(StoreError, match="second name"):
+            CardFile(name)
+    second.unlink()
+    CardFile(images[0]).close()
+
+
+@posix_only
+def test_the_name_that_an_interrupted_making_leaves_is_removed(images: tuple[Path, Path]) -> None:
+    leftover, strange = images[0].with_name(".one.4711"), images[0].with_name(".one.4712")
+    leftover.hardlink_to(images[0])
+    strange.write_bytes(b"of another making")
+    CardFile(images[0]).close()
+    assert (leftover.exists(), strange.exists()) == (False, True)
+
+
+@posix_only
+def test_a_link_in_a_circle_is_told(tmp_path: Path) -> None:
+    (tmp_path / "card").symlink_to(tmp_path / "card")
+    with pytest.raises(StoreError, match="symbolic links"):
+        CardFile(tmp_path / "card")
+
+
 def test_what_is_written_is_there_after_closing(images: tuple[Path, Path]) -> None:
     card = CardFile(images[1])
     session(card).request(5, ISSUER.id(1), NOW)

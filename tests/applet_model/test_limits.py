@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from apdu.identity import Role
-from apdu.objects import Request
+from apdu.objects import HistoryRecord, Kind, Request
 from apdu.status import StatusWord
 from host.session import Requested
 from tests.applet_model.purses import ISSUER, Purse, personalized, refusal_of
@@ -206,6 +206,19 @@ def test_an_exhausted_counter_of_payments_pays_nothing() -> None:
     purse.put("payments", 0xFFFFFFFE)
     assert purse.pay(asked(purse)).value.body.counter == 0xFFFFFFFF
     assert refused(purse, asked(purse)) is W.COUNTER_EXHAUSTED
+
+
+def test_records_whose_numbers_come_to_an_end_leave_room_for_a_refund() -> None:
+    """The newest record is FFFFFFFE: one more could be booked, and PAY wants two, its own and a refund's."""
+    purse = rich(2)
+    purse.put("record", 0xFFFFFFFE)
+    last = HistoryRecord(0xFFFFFFFE, Kind.REFUNDED, ISSUER.id(3), 1, 1, 1, purse.session().selected.status.balance, NOW)
+    place = purse.cells.records[(0xFFFFFFFE - 1) % purse.cells.history_capacity]
+    with purse.cells.memory.transaction() as tx:
+        tx.put(place, last.encode())
+    purse.put("credit", ISSUER.credit(2, 5, seen=0xFFFFFFFE).raw)
+    assert refused(purse, asked(purse)) is W.COUNTER_EXHAUSTED
+    assert purse.ask(rich(3)).request.number == 1
 
 
 def test_an_exhausted_counter_of_requests_opens_nothing() -> None:

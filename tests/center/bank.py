@@ -63,7 +63,9 @@ class Bank:
     def purse(self, role: Role = Role.PERSON, initial: int = 0, history: int = 16, born_with: int = 0) -> Purse:
         """A new card; with ``initial`` a float, with ``born_with`` one that tries to begin with money."""
         role = Role.FLOAT if initial else role
-        card = self.center.allot(role, "somebody")
+        card = self.center.allot(Role.PERSON, "somebody")
+        with self.center.session() as database:
+            self.center.row(database, card).role = role  # more floats than a center would give out
         self._seed += 1
         chip = blank(history, seed=self._seed)
         parameters = Parameters(card, role, EUR, 100_000, 50_000, 50_000, 3, 10, initial or born_with)

@@ -123,7 +123,7 @@ def test_the_float_renews_itself_before_its_history_is_full(bank: Bank) -> None:
         found = open_float(bank.center, bank.line)
         try:
             session = PurseSession(found.connect())
-            transfer(session, aoi.session(), 1, bank.time, lambda: PIN)
+            transfer(session, aoi.session(), 1, bank.time, lambda _: PIN)
             credit.append(session.get_credit()[0].body.serial)
         finally:
             found.close()

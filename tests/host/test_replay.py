@@ -20,12 +20,12 @@ ONE, OTHER = Exchange(b"\x00\xca\x01\x01\x00", b"\x01\x90\x00"), Exchange(b"\x00
 
 def pay(payer: CardConnection, payee: CardConnection) -> Transfer:
     """A payment above the amount that wants a PIN."""
-    return transfer(PurseSession(payer), PurseSession(payee), 6000, NOW, lambda: PIN)
+    return transfer(PurseSession(payer), PurseSession(payee), 6000, NOW, lambda _: PIN)
 
 
 def recorded() -> tuple[RecordingConnection, RecordingConnection]:
     giver, payer, payee = ISSUER.purse(3, initial=50_000), ISSUER.purse(1), ISSUER.purse(2)
-    transfer(PurseSession(giver), PurseSession(payer), 9000, NOW, lambda: PIN)
+    transfer(PurseSession(giver), PurseSession(payer), 9000, NOW, lambda _: PIN)
     return RecordingConnection(payer.connect()), RecordingConnection(payee.connect())
 
 

@@ -121,6 +121,15 @@ def test_it_is_the_same_in_a_process_of_its_own(shell: Shell, line: str) -> None
     assert (there.code, there.fault, there.out) == (here.code, here.fault, here.out)
 
 
+@pytest.mark.pcsc
+def test_what_the_system_says_without_a_number_is_told_too(shell: Shell) -> None:
+    folder = shell.folder / ("x" * 100)
+    folder.mkdir()
+    ran = shell.process("reader", "run", env={"TMPDIR": str(folder)})
+    assert (ran.code, ran.fault) == (9, "the system: AF_UNIX path too long")
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("line", "variable", "instead"),
     [

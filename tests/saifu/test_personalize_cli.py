@@ -13,6 +13,7 @@ import pytest
 
 from host.model import ModelSlot
 from host.session import PurseSession, pin_block
+from personalization.keystore import Keystore
 from tests.personalization.bureau import posix_only, tries
 from tests.saifu.shell import PASSPHRASE, PIN, Shell
 
@@ -194,6 +195,15 @@ def test_another_list_with_the_same_name_is_not_mixed_up(bureau: Shell) -> None:
     (bureau.folder / "orders.csv").write_text(ORDERS + "Go,1234\n")
     ran = bureau.run(*BATCH)
     assert (ran.code, "belongs to another list" in ran.fault) == (2, True)
+
+
+def test_ceremonies_at_once_lose_no_key(shell: Shell) -> None:
+    names = [f"key{number}" for number in range(4)]
+    running = [shell.start("personalize", "ceremony", "--name", name) for name in names]
+    said = [process.communicate() for process in running]
+    assert [process.returncode for process in running] == [0] * 4, said
+    store = Keystore.read(shell.home / "keystore.json", PASSPHRASE.encode())
+    assert sorted(key.name for key in store.keys) == ["cards", *names]
 
 
 def test_a_ceremony_of_three_holders(shell: Shell) -> None:

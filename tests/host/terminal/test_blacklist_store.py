@@ -1,8 +1,10 @@
 """The blacklist store: what is believed, what is kept, what is known of newer editions."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from apdu.errors import AuthenticityError, FormatError, InputError, RefusedError, StoreError
 from apdu.money import currency
@@ -79,6 +81,36 @@ def test_an_older_edition_is_refused_and_the_newer_stays(store: BlacklistStore, 
     assert ISSUER.id(5) in BlacklistStore(folder)
 
 
+def test_an_edition_that_another_process_has_put_in_force_stays(store: BlacklistStore, folder: Path) -> None:
+    BlacklistStore(folder).import_edition(ISSUER.edition(3, 5).encode())
+    with pytest.raises(RefusedError, match="edition 2 is older than edition 3"):
+        store.import_edition(ISSUER.edition(2).encode())
+    assert store.number == BlacklistStore(folder).number == 3
+    assert ISSUER.id(5) in store
+
+
+def test_a_newer_head_that_another_process_has_noted_stays(store: BlacklistStore, folder: Path) -> None:
+    assert store.newest_known == 0
+    BlacklistStore(folder).note_head(ISSUER.edition(3).head)
+    store.note_head(ISSUER.edition(2).head)
+    assert store.newest_known == BlacklistStore(folder).newest_known == 3
+
+
+@pytest.mark.parametrize("write", [
+    lambda store: store.import_edition(ISSUER.edition(3).encode()),
+    lambda store: store.note_head(ISSUER.edition(3).head),
+])  # fmt: skip
+def test_nothing_is_written_while_another_process_writes(
+    store: BlacklistStore, folder: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[BlacklistStore], object]
+) -> None:
+    monkeypatch.setattr("host.terminal.blacklist_store._LOCK_SECONDS", 0)
+    with FileLock(folder / "store.lock"), pytest.raises(StoreError, match="another process is writing here"):
+        write(store)
+    assert BlacklistStore(folder).newest_known == 0
+    write(store)
+    assert BlacklistStore(folder).newest_known == 3
+
+
 def forged() -> list[bytes]:
     """A stranger's, of another issuer, with a card more, a card less, out of order, cut, and with a byte more."""
     edition = ISSUER.edition(9, 5, 6)
@@ -117,8 +149,10 @@ def test_something_else_is_no_edition(store: BlacklistStore) -> None:
 def test_a_damaged_edition_says_what_to_do(store: BlacklistStore, folder: Path) -> None:
     store.import_edition(ISSUER.edition(3, 5).encode())
     (folder / "edition").write_bytes(b"\xff" * 100)
-    with pytest.raises(StoreError, match="import the newest edition again"):
+    with pytest.raises(StoreError, match="remove this file and import the newest edition again"):
         BlacklistStore(folder)
+    (folder / "edition").unlink()
+    assert BlacklistStore(folder).import_edition(ISSUER.edition(3, 5).encode()).serials == (5,)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff\xfe", b'{"format": "saifu trust 1"}'])

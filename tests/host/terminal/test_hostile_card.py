@@ -78,7 +78,7 @@ def test_any_bad_answer_at_any_moment(town: Town, name: str, bad: str) -> None:
                 done = ended(flow, place, hook)
                 assert hook.seen <= MOST_COMMANDS
                 flow.again()
-                assert flow.moved() in ((AMOUNT, 2 * AMOUNT) if not done else (2 * AMOUNT,))
+                assert flow.moved() in ((AMOUNT, 2 * AMOUNT) if done else (AMOUNT,))
                 if hook.seen <= at:
                     break
                 at += 1

@@ -1,5 +1,6 @@
 """Cards that lie: 9000 to what was not done, values of others, other names, impossible signatures, swapped cards."""
 
+from contextlib import nullcontext
 from itertools import product
 
 import pytest
@@ -218,7 +219,8 @@ class Swapped:
 def test_another_card_in_the_middle_gets_nothing(desk: Desk, town: Town, place: int, ins: Ins, selected: bool) -> None:
     other = town.card(1000)
     hook = Swapped(ins, other, selected=selected)
-    with pytest.raises((StatusError, MisbehaviourError)):
+    late = ins is Ins.SETTLE and not selected  # the money has arrived, and a card that says 6985 is none to believe
+    with nullcontext() if late else pytest.raises((StatusError, MisbehaviourError)):
         desk.remit(*((hook, honest) if place == PAYER else (honest, hook)))
     assert other.balance + other.unsettled == 1000
     desk.finish()

@@ -17,7 +17,7 @@ from host.session import PurseSession
 from host.terminal.credit_check import CreditCheckUnit
 from host.terminal.pos import InsufficientMoneyError
 from host.terminal.sales import SalesStore
-from host.terminal.terminal import ListedCardError
+from host.terminal.terminal import FinishedBeforeError, ListedCardError
 from host.terminal.transfer import Transfer
 from tests.host.terminal.faults import Lost
 from tests.host.terminal.town import MONTH, Card, HookedSlot, Keypad, Town
@@ -169,8 +169,22 @@ def test_a_sale_that_only_lacks_its_receipt_pays_for_nothing_more(town: Town, sh
     slot = HookedSlot(customer.slot("customer"), Lost(answered=False, ins=Ins.SETTLE))
     done = town.pos().sell(slot, shop.merchant.slot("till"), 250, shop.sales)
     assert (done.credited, done.settled, shop.amount) == (True, False, 250)
+    with pytest.raises(FinishedBeforeError, match="begin again"):
+        shop.sell(customer, 250)
+    assert (customer.balance, customer.unsettled, shop.amount) == (750, 0, 250)
     shop.sell(customer, 250)
     assert (customer.balance, customer.unsettled, shop.amount) == (500, 0, 500)
+
+
+def test_a_paid_sale_is_no_failure_when_it_cannot_be_booked(town: Town, shop: Shop) -> None:
+    """The till's card is gone while the stores read it: the customer has paid, and is not asked to pay again."""
+    customer = town.card(1000)
+    till = HookedSlot(shop.merchant.slot("till"), Lost(answered=False, ins=Ins.READ_RECORD))
+    assert town.pos().sell(customer.slot("customer"), till, 250, shop.sales).settled
+    assert town.screen.says("not booked yet")
+    assert shop.amount == 0
+    shop.sell(customer, 100)
+    assert (customer.balance, shop.amount) == (650, 350)
 
 
 def test_money_that_came_back_can_be_spent_in_the_same_sale(town: Town, shop: Shop) -> None:

@@ -15,7 +15,7 @@ from host.connection import Ejection
 from host.model import ModelSlot
 from host.session import pin_block
 from host.terminal.credit_check import CreditCheckUnit
-from host.terminal.terminal import ListedCardError
+from host.terminal.terminal import FinishedBeforeError, ListedCardError
 from tests.host.terminal.faults import Lost, honest
 from tests.host.terminal.town import Card, HookedSlot, Keypad, Town
 from tests.issuer import NOW, PIN, PUK
@@ -261,8 +261,9 @@ def test_a_payer_that_vanishes_before_settle_has_paid(town: Town) -> None:
     assert town.screen.steps == [*CHECKED, "S107", "S109", "S110", "S110"]
     assert (left.ejected, right.ejected) == (1, 1)
     assert (payer.balance, payee.balance, payer.unsettled) == (750, 250, 250)
-    town.purse_terminal().remit(payer.slot("left"), payee.slot("right"), 250)
-    assert (payer.balance, payee.balance, payer.unsettled) == (500, 500, 0)
+    with pytest.raises(FinishedBeforeError, match="begin again"):
+        town.purse_terminal().remit(payer.slot("left"), payee.slot("right"), 250)
+    assert (payer.balance, payee.balance, payer.unsettled) == (750, 250, 0)
 
 
 class Stuck(ModelSlot):

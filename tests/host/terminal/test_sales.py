@@ -1,8 +1,13 @@
 """Sales amount (32) and sales history (33): they follow the merchant's card, and count nothing twice."""
 
+import os
+import sqlite3
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from apdu.errors import MisbehaviourError, StoreError
 from apdu.identity import Role
@@ -76,6 +81,18 @@ def test_a_new_pos_takes_over_what_the_card_still_has(tmp_path: Path) -> None:
     assert (shop.update(), shop.store.amount(shop.id)) == (8, 80)
 
 
+def test_records_that_came_too_late_are_told(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, history=8)
+    shop.sell(100)
+    assert (shop.update(), shop.store.missing(shop.id)) == (1, 0)
+    for number in range(3):
+        PurseSession(shop.merchant).put_credit(ISSUER.credit(2, number + 2, seen=number * 5 + 1))
+        shop.sell(*(10,) * 5)
+    assert (shop.update(), shop.store.amount(shop.id)) == (8, 180)
+    assert shop.store.missing(shop.id) == 7
+    assert (shop.update(), shop.store.missing(shop.id)) == (0, 7)
+
+
 def test_each_merchant_has_sales_of_its_own(shop: Shop) -> None:
     other = ISSUER.purse(3, Role.MERCHANT)
     shop.sell(100)
@@ -119,3 +136,43 @@ def test_damaged_stores_are_told(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, and long enough to be one " * 100)
     with pytest.raises(StoreError, match="put the file aside"):
         SalesStore(path)
+
+
+def test_stores_that_are_damaged_while_they_are_in_use_are_told(shop: Shop) -> None:
+    shop.update()
+    shop.path.write_bytes(b"this is no database, and long enough to be one " * 1000)
+    for ask in (shop.update, shop.store.merchants, lambda: shop.store.missing(shop.id)):
+        with pytest.raises(StoreError, match="put the file aside"):
+            ask()
+
+
+def test_stores_that_another_program_holds_are_told_and_catch_up(shop: Shop) -> None:
+    shop.sell(100)
+    other = sqlite3.connect(shop.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    event.listen(Engine, "connect", do_not_wait)
+    try:
+        shop.store.close()
+        for call in (lambda: SalesStore(shop.path), shop.update, *questions(shop)):
+            with pytest.raises(StoreError, match="cannot be used now: database is locked"):
+                call()
+    finally:
+        event.remove(Engine, "connect", do_not_wait)
+        other.close()
+    assert (shop.update(), shop.store.amount(shop.id)) == (1, 100)
+
+
+def do_not_wait(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA busy_timeout=0")
+
+
+def questions(shop: Shop) -> list[Callable[[], object]]:
+    return [shop.store.merchants, *(partial(ask, shop.id) for ask in (shop.store.amount, shop.store.history))]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such names on Windows")
+def test_every_path_is_a_path(tmp_path: Path) -> None:
+    folder = tmp_path / "shop?mode=memory#100%"
+    SalesStore(folder / "sales.sqlite").close()
+    assert [path.name for path in folder.iterdir()] == ["sales.sqlite"]
+    assert list(tmp_path.iterdir()) == [folder]

@@ -32,13 +32,17 @@ def test_it_can_be_read_back() -> None:
 def broken() -> list[str]:
     content = json.loads(TRUST.encode())
     key = content["keys"][0]
+    numbers: list[object] = [-1, 65536, float("inf"), []]
     return [
-        "", "{", "7", "[]", "null", "\ufffd",
+        "", "{", "7", "[]", "null", "\ufffd", "[" * 200_000,
         *(json.dumps({name: value for name, value in content.items() if name != left_out}) for left_out in content),
         json.dumps(content | {"format": "saifu trust 2"}),
         json.dumps(content | {"currency": "XXXX"}),
         json.dumps(content | {"issuer": "one"}),
+        *(json.dumps(content | {"issuer": number}) for number in numbers),
         json.dumps(content | {"keys": 5}),
+        json.dumps(content | {"keys": [key | {"number": 256}]}),
+        *(json.dumps(content | {"keys": [key | {"point": key["point"][:size] + "00"}]}) for size in (0, 124, 128)),
         json.dumps(content | {"keys": [key | {"use": "everything"}]}),
         json.dumps(content | {"keys": [key | {"point": "not hex"}]}),
     ]  # fmt: skip

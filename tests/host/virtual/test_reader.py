@@ -10,6 +10,7 @@ from apdu.errors import InputError
 from host.pcsc import PcscSlot
 from host.virtual.cards import CardProcess
 from host.virtual.reader import VirtualReader
+from tests.host.virtual.conftest import atr_file
 from tests.host.virtual.echo_card import ATR_T1, COUNT, PROGRAM
 
 pytestmark = pytest.mark.pcsc
@@ -33,6 +34,15 @@ def test_a_slot_takes_one_card_and_a_card_is_in_one_slot(reader: VirtualReader, 
         reader.insert(1, images[1])
     with pytest.raises(InputError, match="one place only"):
         reader.insert(2, images[0])
+
+
+def test_an_image_whose_name_looks_like_an_option_is_an_image(
+    reader: VirtualReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    image = atr_file(Path("--help"), ATR_T1)
+    reader.insert(1, image)
+    assert images_in(reader) == [image, None]
 
 
 @pytest.mark.parametrize("slot", [0, 3])

@@ -77,9 +77,16 @@ def test_what_cannot_be_done_is_said(images: list[Path], tmp_path: Path) -> None
         order("eject", 2)
 
 
+NO_ORDERS = (
+    b"\n", b"{\n", b"\xff\n", b"[]\n", b'{"do": "dance"}\n', b'{"do": "eject", "slot": "1"}\n', b"",
+    b"[" * 60_000 + b"\n", b"1" * 5_000 + b"\n",
+    *(b'{"do": "insert", "slot": 2, "image": "%s"}\n' % name for name in (b"a\\u0000b", b"\\ud800")),
+)  # fmt: skip
+
+
 @pytest.mark.usefixtures("running")
 def test_lines_that_are_no_order_are_answered_and_the_next_one_is_served(images: list[Path]) -> None:
-    for line in (b"\n", b"{\n", b"\xff\n", b"[]\n", b'{"do": "dance"}\n', b'{"do": "eject", "slot": "1"}\n', b""):
+    for line in NO_ORDERS:
         with socket.socket(socket.AF_UNIX) as asker:
             asker.connect(str(Path(os.environ["PCSCLITE_CSOCK_NAME"]).with_name("control")))
             asker.sendall(line)
@@ -87,6 +94,7 @@ def test_lines_that_are_no_order_are_answered_and_the_next_one_is_served(images:
             answer = json.loads(asker.makefile().readline())
         assert answer["ok"] is False, line
         assert "order" in answer["error"], line
+        assert "\n" not in answer["error"], line
     assert order("insert", 2, images[1])[1] == str(images[1])
 
 
@@ -137,6 +145,25 @@ def processes_that_mention(*words: str) -> list[str]:
         if any(word in line for word in words) and "reader_cli" not in line:
             lines.append(line)
     return lines
+
+
+def test_cards_and_daemon_run_nothing_of_the_current_folder_and_are_told_no_secret(
+    images: list[Path], tmp_path: Path
+) -> None:
+    strange = tmp_path / "strange" / "host"
+    strange.mkdir(parents=True)
+    (strange / "__init__.py").write_text("open(__file__ + '.ran', 'w')\n")
+    line = [sys.executable, "-P", *PROGRAM[1:], "run", "--json", str(images[0])]
+    told = os.environ | {"PYTHONPATH": str(ROOT), "SAIFU_PIN": "86420975"}
+    with subprocess.Popen(line, cwd=strange.parent, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["slots"][0]["image"] == str(images[0])
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        passed = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
+        process.terminate()
+    assert len(passed) == 2
+    assert not any(b"86420975" in each for each in passed)
+    assert [path.name for path in strange.iterdir()] == ["__init__.py"]
 
 
 def test_a_reader_whose_daemon_dies_says_so_and_ends(running: "subprocess.Popen[str]") -> None:
