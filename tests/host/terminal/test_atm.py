@@ -2,7 +2,8 @@
 
 import pytest
 
-from apdu.errors import RefusedError
+from apdu.commands import Ins
+from apdu.errors import ReaderError, RefusedError
 from apdu.identity import LifeCycle
 from apdu.status import StatusError, StatusWord
 from center.editions import report_found, report_stolen
@@ -10,7 +11,8 @@ from center.line import check_order
 from host.session import PurseSession, pin_block
 from host.terminal.credit_check import CreditCheckUnit
 from host.terminal.terminal import ListedCardError
-from tests.host.terminal.town import FLOAT, MONTH, Keypad, Town
+from tests.host.terminal.faults import Lost
+from tests.host.terminal.town import FLOAT, MONTH, HookedSlot, Keypad, Town
 from tests.issuer import NOW, PIN, PUK
 
 
@@ -71,6 +73,16 @@ def test_a_load_that_was_cut_is_not_loaded_twice(town: Town) -> None:
     slot.close()
     done = town.atm().load(card.slot("atm"), 1000, town.line)
     assert (done.amount, card.balance, town.float) == (1000, 1000, FLOAT - 1000)
+
+
+def test_a_load_that_is_finished_is_told_before_the_center_can_fail(town: Town) -> None:
+    """Or the holder would not know that the money has come, and would load it again."""
+    card = town.card()
+    with pytest.raises(ReaderError):
+        town.atm().load(HookedSlot(card.slot("atm"), Lost(answered=False, ins=Ins.RECEIVE)), 1000, town.line)
+    report_stolen(town.center, card.id)
+    assert town.atm().load(card.slot("atm"), 1000, town.line).arrived
+    assert card.balance == 1000
 
 
 def test_renewal_on_the_owners_wish(town: Town) -> None:
