@@ -21,6 +21,7 @@ from center.keys import CERTIFICATION_KEY, ORDERS_KEY, CenterKeys
 from center.models import CardRow, SettingRow, Tables
 from center.settings import Settings
 from host.files import write_whole
+from host.sealed_file import SCRYPT_COST
 from host.terminal.trust import Trust
 
 __all__ = ["Center"]
@@ -44,8 +45,7 @@ class Center:
         """Open a center with keys that are unlocked already; raises StoreError."""
         self.folder, self.keys, self._clock = folder, keys, clock
         self.high_water = HighWater(folder)
-        if not self._database(folder).exists():
-            raise StoreError(f"{folder}: there is no center here; make one with: saifu center init")
+        self._require(folder)
         self._engine = _engine(self._database(folder))
         with self.session() as session:
             row = session.get(SettingRow, "settings")
@@ -53,20 +53,30 @@ class Center:
             raise StoreError(f"{folder}: the center's database has no settings: take the copy that you keep")
         self.settings = Settings.decode(row.value)
 
+    @classmethod
+    def _require(cls, folder: Path) -> None:
+        if not cls._database(folder).exists():
+            raise StoreError(f"{folder}: there is no center here; make one with: saifu center init")
+
     @staticmethod
     def _database(folder: Path) -> Path:
         return folder / "center.sqlite"
 
     @classmethod
     def create(
-        cls, folder: Path, settings: Settings, passphrase: bytes, clock: Callable[[], float] = time.time
+        cls,
+        folder: Path,
+        settings: Settings,
+        passphrase: bytes,
+        clock: Callable[[], float] = time.time,
+        cost: int = SCRYPT_COST,
     ) -> Self:
-        """Set a new center up; raises InputError when the folder is not empty."""
+        """Set a new center up; ``cost`` is Scrypt's N. Raises InputError when the folder is not empty."""
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: there is something here already; it is never overwritten")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = CenterKeys.generate()
-        keys.write(folder, passphrase)
+        keys.write(folder, passphrase, cost)
         partial = folder / "center.sqlite.new"
         engine = _engine(partial)
         Tables.metadata.create_all(engine)
@@ -81,7 +91,8 @@ class Center:
 
     @classmethod
     def open(cls, folder: Path, passphrase: bytes, clock: Callable[[], float] = time.time) -> Self:
-        """Open a center; raises InputError for a wrong passphrase, StoreError."""
+        """Open a center; raises InputError for a wrong passphrase, StoreError when there is none."""
+        cls._require(folder)
         return cls(folder, CenterKeys.read(folder, passphrase), clock)
 
     def close(self) -> None:

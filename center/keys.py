@@ -1,35 +1,29 @@
 """The center's signing keys: one certifies cards, the other signs heads, credit and orders.
 
-On disk as PKCS #8 (RFC 5958), encrypted under the center's passphrase; in memory only while in use.
+On disk sealed under the center's passphrase; in memory only while in use.
 """
 
+import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from apdu.errors import InputError, StoreError
 from apdu.layout import Record
 from apdu.messages import BodyT, Certificate, Signed
 from apdu.objects import CenterKey, KeyUse
 from apdu.signature import point_of, private_key
-from host.files import write_whole
+from host.sealed_file import SCRYPT_COST, damaged, read_sealed, write_sealed
 
 __all__ = ["CERTIFICATION_KEY", "ORDERS_KEY", "CenterKeys"]
 
 CERTIFICATION_KEY, ORDERS_KEY = 1, 2
 """Numbers of the first keys; rolled-over keys would go on from there."""
 
-_PASSPHRASE_MAX = 1023
-"""What OpenSSL takes for an encrypted key file."""
+_FILE, _FORMAT = "keys.json", "saifu center keys 1"
+_KEY_SIZE = 32
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,31 +50,30 @@ class CenterKeys:
         """Sign a body with the key that its kind wants."""
         return Signed.make(body, self.certification if _certifies(body) else self.orders)
 
-    def write(self, folder: Path, passphrase: bytes) -> None:
-        """Write both keys, encrypted, readable by the owner only; raises InputError for a passphrase too long."""
-        if len(passphrase) > _PASSPHRASE_MAX:
-            raise InputError(f"the passphrase of a center has at most {_PASSPHRASE_MAX} bytes, not {len(passphrase)}")
-        for name, key in (("certification", self.certification), ("orders", self.orders)):
-            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
-            write_whole(folder / f"{name}.pem", pem, 0o600)
+    def write(self, folder: Path, passphrase: bytes, cost: int = SCRYPT_COST) -> None:
+        """Write both keys into one file; ``cost`` is Scrypt's N. Raises StoreError when it cannot be written."""
+        numbers = [key.private_numbers().private_value for key in (self.certification, self.orders)]
+        plain = json.dumps([number.to_bytes(_KEY_SIZE).hex() for number in numbers]).encode()
+        write_sealed(folder / _FILE, _FORMAT, plain, passphrase, cost)
 
     @classmethod
     def read(cls, folder: Path, passphrase: bytes) -> Self:
-        """Read both keys; raises InputError for a wrong passphrase, StoreError when they are missing."""
-        return cls(*(_read(folder / f"{name}.pem", passphrase) for name in ("certification", "orders")))
+        """Read both keys; raises InputError for a wrong passphrase, StoreError when they are missing or damaged."""
+        path = folder / _FILE
+        plain = read_sealed(path, _FORMAT, passphrase)
+        try:
+            certification, orders = [private_key(_raw(text)) for text in json.loads(plain)]
+        except (ValueError, TypeError):
+            raise damaged(path) from None
+        return cls(certification, orders)
+
+
+def _raw(text: str) -> bytes:
+    raw = bytes.fromhex(text)
+    if len(raw) != _KEY_SIZE:
+        raise ValueError(len(raw))
+    return raw
 
 
 def _certifies(body: Record) -> bool:
     return isinstance(body, Certificate)
-
-
-def _read(path: Path, passphrase: bytes) -> EllipticCurvePrivateKey:
-    try:
-        key = load_pem_private_key(path.read_bytes(), passphrase)
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}; is this a center? (saifu center init)") from None
-    except (ValueError, TypeError):
-        raise InputError("the passphrase of the center is wrong, or its key files are damaged") from None
-    if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name != SECP256R1.name:
-        raise StoreError(f"{path}: this is not a P-256 key")
-    return key

@@ -1,7 +1,6 @@
-"""The result of a key ceremony: named master keys in one file, encrypted under a passphrase.
+"""The result of a key ceremony: named master keys in one file, sealed under a passphrase.
 
-The file is JSON: a header in clear, with the parameters of Scrypt and AES-256-GCM (RFC 7914, NIST SP
-800-38D), and the encrypted keys. The header is authenticated with them. Keys are in no repr and no error.
+Keys are in no repr and no error.
 """
 
 import json
@@ -13,24 +12,15 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, Self
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-
 from apdu.cipher import key_check_value
-from apdu.errors import InputError, StoreError
-from host.files import write_whole
+from apdu.errors import InputError
 from host.scp03 import KEY_SIZES
+from host.sealed_file import SCRYPT_COST, damaged, read_sealed, write_sealed
 from personalization.diversification import SCHEMES
 
-__all__ = ["SCRYPT_COST", "Keystore", "MasterKey", "ceremony", "check_value", "random_key"]
-
-SCRYPT_COST = 2**17
-"""Scrypt's N: 128 MiB and about half a second to open a file."""
+__all__ = ["Keystore", "MasterKey", "ceremony", "check_value", "random_key"]
 
 _FORMAT = "saifu keystore 1"
-_COSTS = [2**power for power in range(14, 21)]
-_SALT_SIZE, _NONCE_SIZE, _FILE_KEY_SIZE = 16, 12, 32
 _COMPONENTS = range(2, 9)
 _VERSIONS = range(1, 128)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -110,7 +100,7 @@ class MasterKey:
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Self:
         """Undo record; raises ValueError, KeyError, TypeError or InputError when something is wrong in it."""
-        key = cls(record["name"], record["version"], record["scheme"], _bytes(record["key"]))
+        key = cls(record["name"], record["version"], record["scheme"], b64decode(record["key"], validate=True))
         if key.kcv != record["kcv"]:
             raise ValueError("a key has not its check value")
         return key
@@ -141,76 +131,18 @@ class Keystore:
         return replace(self, keys=(*self.keys, key))
 
     def write(self, path: Path, passphrase: bytes, cost: int = SCRYPT_COST) -> None:
-        """Write the file, readable by its owner alone: after a crash there is the old file or the new one.
-
-        ``cost`` is Scrypt's N. Raises StoreError when the file cannot be written.
-        """
-        header = _Header(cost, secrets.token_bytes(_SALT_SIZE), secrets.token_bytes(_NONCE_SIZE))
+        """Write the file; ``cost`` is Scrypt's N. Raises StoreError when it cannot be written."""
         plain = json.dumps([key.record() for key in self.keys]).encode()
-        secret = header.cipher(passphrase).encrypt(header.nonce, plain, header.authenticated())
-        document = {**header.fields(), "keys": b64encode(secret).decode()}
-        write_whole(path, json.dumps(document, indent=1).encode() + b"\n", 0o600)
+        write_sealed(path, _FORMAT, plain, passphrase, cost)
 
     @classmethod
     def read(cls, path: Path, passphrase: bytes) -> Self:
         """Open a file; raises InputError for a wrong passphrase, StoreError when the file is none of ours."""
-        header, secret = _parts(path)
-        try:
-            plain = header.cipher(passphrase).decrypt(header.nonce, secret, header.authenticated())
-        except InvalidTag:
-            raise InputError(f"the passphrase does not open {path}, or the file was changed") from None
+        plain = read_sealed(path, _FORMAT, passphrase)
         try:
             return cls(tuple(map(MasterKey.of_record, json.loads(plain))))
         except (ValueError, KeyError, TypeError, InputError):
-            raise _damaged(path) from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """The part in clear: Scrypt's N and salt, and the nonce of AES-GCM."""
-
-    cost: int
-    salt: bytes
-    nonce: bytes
-
-    def fields(self) -> dict[str, str | int]:
-        """The header as it stands in the file."""
-        salt, nonce = (b64encode(value).decode() for value in (self.salt, self.nonce))
-        return {"format": _FORMAT, "cost": self.cost, "salt": salt, "nonce": nonce}
-
-    def authenticated(self) -> bytes:
-        """The header as AES-GCM authenticates it."""
-        return json.dumps(self.fields(), sort_keys=True, separators=(",", ":")).encode()
-
-    def cipher(self, passphrase: bytes) -> AESGCM:
-        """The cipher that a passphrase gives."""
-        scrypt = Scrypt(salt=self.salt, length=_FILE_KEY_SIZE, n=self.cost, r=8, p=1)
-        return AESGCM(scrypt.derive(passphrase))
-
-
-def _parts(path: Path) -> tuple[_Header, bytes]:
-    """Read the header and what is encrypted; the cost is held in bounds, because nothing is verified yet."""
-    try:
-        document = json.loads(path.read_bytes())
-        header = _Header(document["cost"], _bytes(document["salt"]), _bytes(document["nonce"]))
-        secret = _bytes(document["keys"])
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise _damaged(path) from None
-    sizes = (len(header.salt), len(header.nonce))
-    known = document == {**header.fields(), "keys": document["keys"]}
-    if not known or type(header.cost) is not int or header.cost not in _COSTS or sizes != (_SALT_SIZE, _NONCE_SIZE):
-        raise _damaged(path)
-    return header, secret
-
-
-def _damaged(path: Path) -> StoreError:
-    return StoreError(f"{path} is no key file of saifu, or is damaged: take the copy that you keep")
-
-
-def _bytes(text: str) -> bytes:
-    return b64decode(text, validate=True)
+            raise damaged(path) from None
 
 
 def _sized(key: bytes) -> bytes:

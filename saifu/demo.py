@@ -40,6 +40,8 @@ from saifu.tables import Table
 __all__ = ["Demo", "StepResult"]
 
 _ISSUED = 1_000_000_00
+_CHEAP = 2**14
+"""Scrypt's N for a center whose passphrase is random and forgotten."""
 _MONTH = 31 * 86400
 _PEOPLE = ("Aoi", "Botan")
 _SHOP = "Shop"
@@ -197,7 +199,7 @@ class Demo:
 
     def _set_up(self) -> dict[str, Any]:
         passphrase = random_key(16)
-        self._center = Center.create(self._folder / "center", Settings(1, "EUR"), passphrase, self._clock)
+        self._center = Center.create(self._folder / "center", Settings(1, "EUR"), passphrase, self._clock, _CHEAP)
         create_float(self._center, _ISSUED)
         self._line = LocalLine(self._center)
         self._display.show(f"the float holds {self._money(_ISSUED)}")

@@ -19,9 +19,11 @@ from host.terminal.renewal import renew
 from tests.applet_model.cards import CopiedCard, blank
 from tests.issuer import EUR, NOW, PIN, PUK, STATIC
 
-__all__ = ["PASSPHRASE", "Bank", "Purse"]
+__all__ = ["CHEAP", "PASSPHRASE", "Bank", "Purse"]
 
 PASSPHRASE = b"a passphrase of some length"
+CHEAP = 2**14
+"""Scrypt's N for keys that protect nothing."""
 
 
 class Purse:
@@ -53,7 +55,7 @@ class Bank:
     def __init__(self, folder: Path) -> None:
         self.time = NOW
         self.folder = folder
-        self.center = Center.create(folder, Settings(1, "EUR"), PASSPHRASE, lambda: self.time)
+        self.center = Center.create(folder, Settings(1, "EUR"), PASSPHRASE, lambda: self.time, CHEAP)
         # all is written, but the disk is not waited for: no test cuts the power of the machine
         event.listen(self.center._engine, "connect", lambda database, _: database.execute("PRAGMA synchronous=OFF"))
         self.center._engine.dispose()

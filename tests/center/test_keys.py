@@ -3,15 +3,6 @@
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-)
 
 from apdu.errors import AuthenticityError, InputError, StoreError
 from apdu.identity import CardId, Role
@@ -20,6 +11,8 @@ from apdu.messages import Certificate, Credit, Head, TerminateOrder, UnlockOrder
 from apdu.objects import KeyUse
 from apdu.signature import POINT_SIZE
 from center.keys import CERTIFICATION_KEY, ORDERS_KEY, CenterKeys
+from host.sealed_file import write_sealed
+from tests.center.bank import CHEAP
 
 CARD = CardId.of(1, 2)
 CERTIFIED: Record = Certificate(CERTIFICATION_KEY, CARD, Role.PERSON, 1, bytes(POINT_SIZE))
@@ -34,7 +27,7 @@ ORDERED: list[Record] = [
 @pytest.fixture
 def keys(tmp_path: Path) -> CenterKeys:
     keys = CenterKeys.generate()
-    keys.write(tmp_path, b"passphrase")
+    keys.write(tmp_path, b"passphrase", CHEAP)
     return keys
 
 
@@ -59,31 +52,39 @@ def test_each_body_is_signed_with_its_own_key(keys: CenterKeys, body: Record, wh
         signed.verify(keys.public[1 - which].point)
 
 
-def put(path: Path, key: object, encryption: KeySerializationEncryption) -> None:
-    assert hasattr(key, "private_bytes")
-    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+def sealed(folder: Path, plain: bytes) -> None:
+    write_sealed(folder / "keys.json", "saifu center keys 1", plain, b"passphrase", CHEAP)
 
 
-@pytest.mark.usefixtures("keys")
-@pytest.mark.parametrize("key", [generate_private_key(SECP384R1()), Ed25519PrivateKey.generate()])
-def test_a_key_of_another_kind_is_refused(tmp_path: Path, key: object) -> None:
-    put(tmp_path / "orders.pem", key, BestAvailableEncryption(b"passphrase"))
-    with pytest.raises(StoreError, match=r"orders\.pem: this is not a P-256 key"):
-        CenterKeys.read(tmp_path, b"passphrase")
-
-
-def test_a_key_that_somebody_put_there_in_clear_is_refused(keys: CenterKeys, tmp_path: Path) -> None:
-    put(tmp_path / "orders.pem", keys.orders, NoEncryption())
-    with pytest.raises(InputError, match="wrong, or its key files are damaged"):
+@pytest.mark.parametrize(
+    "plain", [b"[]", b"{}", b"[1, 2]", b'["00", "11"]', b'["' + b"0" * 64 + b'", "' + b"f" * 64 + b'"]']
+)
+def test_what_are_no_two_keys_is_refused(tmp_path: Path, plain: bytes) -> None:
+    sealed(tmp_path, plain)
+    with pytest.raises(StoreError, match="is no key file of saifu, or is damaged"):
         CenterKeys.read(tmp_path, b"passphrase")
 
 
 @pytest.mark.usefixtures("keys")
-@pytest.mark.parametrize("name", ["certification.pem", "orders.pem"])
-def test_missing_and_damaged_files_are_told(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-60])
-    with pytest.raises(InputError, match="wrong, or its key files are damaged"):
+def test_a_wrong_passphrase_and_a_key_store_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the passphrase does not open"):
+        CenterKeys.read(tmp_path, b"Passphrase")
+    write_sealed(tmp_path / "keys.json", "saifu keystore 1", b"[]", b"passphrase", CHEAP)
+    with pytest.raises(StoreError, match="is no key file of saifu"):
         CenterKeys.read(tmp_path, b"passphrase")
-    (tmp_path / name).unlink()
-    with pytest.raises(StoreError, match=rf"{name}: .*is this a center"):
+
+
+@pytest.mark.usefixtures("keys")
+def test_missing_and_damaged_files_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(StoreError, match="is damaged"):
         CenterKeys.read(tmp_path, b"passphrase")
+    path.unlink()
+    with pytest.raises(StoreError, match="cannot be read"):
+        CenterKeys.read(tmp_path, b"passphrase")
+
+
+def test_a_passphrase_may_be_long(keys: CenterKeys, tmp_path: Path) -> None:
+    keys.write(tmp_path, b"x" * 5000, CHEAP)
+    assert CenterKeys.read(tmp_path, b"x" * 5000).public == keys.public

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apdu.errors import InputError, StoreError
-from personalization.keystore import SCRYPT_COST, Keystore, MasterKey, ceremony, check_value, random_key
+from host.sealed_file import SCRYPT_COST
+from personalization.keystore import Keystore, MasterKey, ceremony, check_value, random_key
 
 PASSPHRASE = b"a passphrase of some length"
 CHEAP = 2**14

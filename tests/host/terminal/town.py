@@ -27,6 +27,7 @@ from host.terminal.pos import PointOfSale
 from host.terminal.purse_terminal import PurseTerminal
 from host.terminal.sales import SalesStore
 from host.terminal.steps import Step
+from tests.center.bank import CHEAP
 from tests.issuer import CHIP, NOW, PIN, PUK, STATIC
 
 __all__ = ["FLOAT", "Card", "Clock", "HookedSlot", "Keypad", "Screen", "Town"]
@@ -162,7 +163,7 @@ class Town:
         settings = Settings(1, "EUR")
         if credit is not None:
             settings.terms[Role.PERSON] = credit
-        self.center = Center.create(folder / "center", settings, b"a passphrase", self.clock)
+        self.center = Center.create(folder / "center", settings, b"a passphrase", self.clock, CHEAP)
         create_float(self.center, FLOAT)
         self.line = LocalLine(self.center)
         self.screen, self.keypad = Screen(), Keypad()

@@ -155,7 +155,9 @@ def test_cards_and_daemon_run_nothing_of_the_current_folder_and_are_told_no_secr
     (strange / "__init__.py").write_text("open(__file__ + '.ran', 'w')\n")
     line = [sys.executable, "-P", *PROGRAM[1:], "run", "--json", str(images[0])]
     told = os.environ | {"PYTHONPATH": str(ROOT), "SAIFU_PIN": "86420975"}
-    with subprocess.Popen(line, cwd=strange.parent, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        line, cwd=strange.parent, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["slots"][0]["image"] == str(images[0])
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
