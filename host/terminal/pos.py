@@ -64,6 +64,8 @@ class PointOfSale(Terminal):
         try:
             sales.update(till)
             self.display.step(Step.S312, f"{self.money(sales.amount(till.card))} in all")
+            if missing := sales.missing(till.card):
+                self.display.show(f"{missing} older records of this card were overwritten before they were booked")
         except (CardError, ReaderError, StoreError) as error:
             self.display.show(f"paid, but not booked yet, that comes with the next sale: {error}")
 
