@@ -95,7 +95,7 @@ def demo_that_fails(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Ran:
 CASES: dict[Callable[[Shell, pytest.MonkeyPatch], Ran], tuple[int, str]] = {
     wrong_amount: (2, "amount 'much': write it in EUR"),
     no_center: (2, "there is no center here; make one with: saifu center init"),
-    no_reader: (3, "--reader model:FILE|no reader"),
+    no_reader: (3, "saifu doctor|no reader"),
     too_little: (4, r"PAY: too little money \(9504\)"),
     too_little_at_the_till: (5, "holds 100.00 EUR, too little"),
     card_pulled_out: (6, "put the card in again: the transfer is found on it and finished, or was never made"),
