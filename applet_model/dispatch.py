@@ -7,7 +7,7 @@ objects; only then does a handler judge the business. protocol.md gives it with 
 from collections.abc import Callable
 
 from apdu.command import CHAINING, SECURE_MESSAGING, CommandApdu
-from apdu.commands import BY_INS, CHAIN_CAPACITY, Command, Ins, Security
+from apdu.commands import ANY_STATE, BY_INS, CHAIN_CAPACITY, Command, Ins, Security
 from apdu.errors import FormatError
 from apdu.identity import LifeCycle
 from apdu.payload import Tag, unpack
@@ -15,9 +15,9 @@ from apdu.response import ResponseApdu
 from apdu.status import StatusWord
 from applet_model import attest, credit, history, identification, lock_out, personalization, pin, purse
 from applet_model.card_state import Call, CardState
-from applet_model.decline import Decline, unless
+from applet_model.decline import Decline
 
-__all__ = ["HANDLERS", "check_class", "check_header", "execute", "find_row"]
+__all__ = ["HANDLERS", "check_header", "execute", "find_row"]
 
 Handler = Callable[[CardState, Call], ResponseApdu]
 
@@ -48,45 +48,55 @@ HANDLERS: dict[Ins, Handler] = {
 
 _CLASSES = (0x00, 0x80)
 _CHANNELS = 0x03
-
-
-def check_class(cla: int) -> None:
-    """CLA: 00 or 80, with bits for chaining (10) and secure messaging (04); other channels get 6881."""
-    base = cla & ~(CHAINING | SECURE_MESSAGING)
-    unless(base & ~_CHANNELS in _CLASSES, StatusWord.CLA_NOT_SUPPORTED)
-    unless(not base & _CHANNELS, StatusWord.CHANNEL_NOT_SUPPORTED)
+_BASE = 0xFF & ~(CHAINING | SECURE_MESSAGING | _CHANNELS)
 
 
 def find_row(command: CommandApdu) -> Command:
-    """INS: the row, if the instruction is known, and known in this class (EXTERNAL AUTHENTICATE: 84 only)."""
+    """CLA, INS: the row, if the instruction is known, and known in this class.
+
+    A class is 00 or 80, with bits for chaining (10) and secure messaging (04); other channels get 6881.
+    EXTERNAL AUTHENTICATE has 04 always.
+    """
+    cla = command.cla
+    if cla & _BASE not in _CLASSES:
+        raise Decline(StatusWord.CLA_NOT_SUPPORTED)
+    if cla & _CHANNELS:
+        raise Decline(StatusWord.CHANNEL_NOT_SUPPORTED)
     row = BY_INS.get(command.ins)
     if row is None:
         raise Decline(StatusWord.INS_NOT_SUPPORTED)
-    unless((command.cla ^ row.cla) & 0x80 == 0, StatusWord.CLA_NOT_SUPPORTED)
-    unless(command.cla & row.cla == row.cla, StatusWord.CLA_NOT_SUPPORTED)
+    if (cla ^ row.cla) & 0x80 or cla & row.cla != row.cla:
+        raise Decline(StatusWord.CLA_NOT_SUPPORTED)
     return row
 
 
 def check_header(card: CardState, row: Command, command: CommandApdu) -> None:
     """Selection, life cycle and P1-P2: all that can be judged before the data is complete."""
-    unless(card.selected or row.ins is Ins.SELECT, StatusWord.CONDITIONS_OF_USE)
-    state = card.life_cycle
+    if not card.selected and row.ins is not Ins.SELECT:
+        raise Decline(StatusWord.CONDITIONS_OF_USE)
+    if row.states is not ANY_STATE:
+        _check_state(card.life_cycle, row)
+    if command.p1 not in row.p1 or command.p2 not in row.p2:
+        raise Decline(StatusWord.WRONG_P1_P2)
+
+
+def _check_state(state: LifeCycle, row: Command) -> None:
     if state not in row.states:
         locked = state is LifeCycle.LOCKED_OUT and LifeCycle.ACTIVE in row.states
         raise Decline(StatusWord.LOCKED_OUT if locked else StatusWord.CONDITIONS_OF_USE)
-    unless(command.p1 in row.p1 and command.p2 in row.p2, StatusWord.WRONG_P1_P2)
 
 
 def execute(card: CardState, row: Command, command: CommandApdu, protected: bool) -> ResponseApdu:
     """Lc, security condition, objects; then the handler."""
-    unless(len(command.data) in row.lc and len(command.data) <= CHAIN_CAPACITY, StatusWord.WRONG_LENGTH)
-    unless(protected or row.security is not Security.SECURE_CHANNEL, StatusWord.SECURITY_STATUS)
-    return HANDLERS[row.ins](card, Call(command, _objects(row, command.data)))
+    if len(command.data) not in row.lc or len(command.data) > CHAIN_CAPACITY:
+        raise Decline(StatusWord.WRONG_LENGTH)
+    if row.security is Security.SECURE_CHANNEL and not protected:
+        raise Decline(StatusWord.SECURITY_STATUS)
+    objects = _objects(row, command.data) if row.takes or row.optional else {}
+    return HANDLERS[row.ins](card, Call(command, objects))
 
 
 def _objects(row: Command, data: bytes) -> dict[Tag, bytes]:
-    if not row.takes and not row.optional:
-        return {}
     try:
         return unpack(data, row.takes, row.optional)
     except FormatError:

@@ -13,8 +13,8 @@ from apdu.response import ResponseApdu
 from apdu.status import StatusWord
 from applet_model.card_state import CardState
 from applet_model.decline import Decline, unless
-from applet_model.dispatch import check_class, check_header, execute, find_row
-from applet_model.scp03 import SecureMessagingError
+from applet_model.dispatch import check_header, execute, find_row
+from applet_model.scp03 import CardChannel, SecureMessagingError
 
 __all__ = ["Transmission"]
 
@@ -58,7 +58,6 @@ class Transmission:
             return ResponseApdu(sw=declined.sw)
 
     def _answer(self, command: CommandApdu, held: _Held | None, chain: CommandApdu | None) -> ResponseApdu:
-        check_class(command.cla)
         row = find_row(command)
         if row.ins is Ins.GET_RESPONSE:
             return self._continue(command, held)
@@ -66,32 +65,31 @@ class Transmission:
             return self._deliver(command, held.response)
         if command.cla & SECURE_MESSAGING and row.ins is not Ins.EXTERNAL_AUTHENTICATE:
             return self._deliver(command, self._protected(row, command))
-        self._check_plain(row)
-        complete = self._collect(row, command, chain)
-        if complete is None:
-            return ResponseApdu()
-        return self._deliver(command, execute(self._card, row, complete, protected=False))
+        if self._card.session.channel is not None:
+            self._check_plain(self._card.session.channel, row)
+        if chain is not None or command.cla & CHAINING:
+            return self._deliver(command, self._collect(row, command, chain))
+        check_header(self._card, row, command)
+        return self._deliver(command, execute(self._card, row, command, protected=False))
 
-    def _check_plain(self, row: Command) -> None:
+    def _check_plain(self, channel: CardChannel, row: Command) -> None:
         """While a channel is open, nothing but its own beginning and end comes without a MAC."""
-        channel = self._card.session.channel
-        inside = channel is not None and channel.level
-        unless(not inside or row.ins in _PLAIN_IN_CHANNEL, StatusWord.SECURITY_STATUS)
+        unless(not channel.level or row.ins in _PLAIN_IN_CHANNEL, StatusWord.SECURITY_STATUS)
 
-    def _collect(self, row: Command, command: CommandApdu, chain: CommandApdu | None) -> CommandApdu | None:
-        """Join a chain (ISO 7816-4 5.4.1); None as long as more is to come."""
+    def _collect(self, row: Command, command: CommandApdu, chain: CommandApdu | None) -> ResponseApdu:
+        """Join a chain (ISO 7816-4 5.4.1), and execute it when it is complete."""
         more = bool(command.cla & CHAINING)
         unless(row.chaining or not more, StatusWord.CHAINING_NOT_SUPPORTED)
         if chain is not None:
             same = (chain.header[1:], chain.cla) == (command.header[1:], command.cla | CHAINING)
             unless(same, StatusWord.LAST_OF_CHAIN_EXPECTED)
         check_header(self._card, row, command)
-        joined = command.with_data(chain.data + command.data) if chain is not None else command
+        joined = command.with_data((chain.data if chain else b"") + command.data)
         unless(len(joined.data) <= CHAIN_CAPACITY, StatusWord.WRONG_LENGTH)
         if more:
             self._chain = joined
-            return None
-        return joined
+            return ResponseApdu()
+        return execute(self._card, row, joined, protected=False)
 
     def _protected(self, row: Command, command: CommandApdu) -> ResponseApdu:
         """Unwrap, execute, wrap; a message that does not verify ends the channel."""

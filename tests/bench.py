@@ -4,11 +4,13 @@ Times are ratios of medians taken in turn in the same run; sizes are exact. Noth
 """
 
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from unittest.mock import patch
@@ -147,7 +149,7 @@ def round_trips(connections: dict[str, tuple[CardConnection, bytes]], rounds: in
 
 def virtual_reader() -> dict[str, Any]:
     """GET DATA over a private pcscd and vpcd, beside an echo card, and beside itself without quick ACK."""
-    with tempfile.TemporaryDirectory() as name, VirtualReader() as reader:
+    with one_core(), tempfile.TemporaryDirectory() as name, VirtualReader() as reader:
         folder = Path(name)
         image, echo = folder / "purse.card", folder / "echo"
         create_card(image, CHIP, 64, 4)
@@ -161,6 +163,23 @@ def virtual_reader() -> dict[str, Any]:
         "get_data_us": round(quick[0] * 1e6),
         "echo_us": round(quick[1] * 1e6),
     }
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process, the daemon and both cards on one core.
+
+    Or the scheduler puts one card beside its client and the other one not, and it is that which is measured.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def personalize(image: Path) -> None:
