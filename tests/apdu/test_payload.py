@@ -1,6 +1,7 @@
 """Payload objects: tlv8 with exactly the objects that a command takes."""
 
 import pytest
+import tlv8
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,3 +76,19 @@ def test_cut_off(raw: str) -> None:
 def test_tags_are_distinct_and_context_specific() -> None:
     assert sorted(Tag) == [*range(0x80, 0x97)]
     assert max(Tag) <= 0xBE
+
+
+@given(OBJECTS)
+def test_what_the_library_encodes_is_taken(objects: dict[Tag, bytes]) -> None:
+    encoded = tlv8.encode([tlv8.Entry(int(tag), value) for tag, value in objects.items()])
+    assert pack(objects) == encoded
+    assert unpack(encoded, objects.keys()) == objects
+
+
+@given(st.one_of(st.binary(max_size=40), st.lists(st.sampled_from([0x80, 0x83, 0, 1, 2, 3]), max_size=12).map(bytes)))
+def test_what_is_taken_the_library_decodes_to_the_same(raw: bytes) -> None:
+    try:
+        taken = unpack(raw, (), [*Tag])
+    except FormatError:
+        return
+    assert {entry.type_id: entry.data for entry in tlv8.decode(raw)} == taken if raw else not taken
