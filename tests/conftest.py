@@ -2,10 +2,14 @@
 
 import importlib.util
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A shell starts a job in the background with Ctrl-C ignored, and every child would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("saifu", deadline=None, print_blob=True)
 settings.load_profile("saifu")

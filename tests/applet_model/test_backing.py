@@ -53,7 +53,7 @@ def read_lines(process: subprocess.Popen[bytes], count: int) -> list[bytes]:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
-    process.communicate()
+    process.communicate(timeout=120)
 
 
 def verify_chain(card: PurseSession) -> None:

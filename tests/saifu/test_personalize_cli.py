@@ -101,7 +101,7 @@ def test_no_secret_is_on_a_running_commands_line(bureau: Shell) -> None:
     process = bureau.start(*BATCH)
     while not (seen := Path(f"/proc/{process.pid}/cmdline").read_bytes()):
         continue  # the program is being loaded
-    said = "".join(process.communicate())
+    said = "".join(process.communicate(timeout=120))
     assert (process.returncode, b"batch" in seen, "97531864" in said) == (0, True, False)
     assert not any(secret in seen for secret in (b"97531864", PIN.encode(), PASSPHRASE.encode()))
 
@@ -200,7 +200,7 @@ def test_another_list_with_the_same_name_is_not_mixed_up(bureau: Shell) -> None:
 def test_ceremonies_at_once_lose_no_key(shell: Shell) -> None:
     names = [f"key{number}" for number in range(4)]
     running = [shell.start("personalize", "ceremony", "--name", name) for name in names]
-    said = [process.communicate() for process in running]
+    said = [process.communicate(timeout=120) for process in running]
     assert [process.returncode for process in running] == [0] * 4, said
     store = Keystore.read(shell.home / "keystore.json", PASSPHRASE.encode())
     assert sorted(key.name for key in store.keys) == ["cards", *names]

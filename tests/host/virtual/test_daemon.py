@@ -52,7 +52,7 @@ def test_its_directory_is_for_its_owner_alone_and_nothing_is_left() -> None:
     pid, directory, mode = said_by(process)
     assert is_pcscd(pid)
     assert mode == "0o40700"
-    process.communicate()
+    process.communicate(timeout=120)
     assert not is_pcscd(pid)
     assert not directory.exists()
 
@@ -77,7 +77,7 @@ def test_it_dies_with_its_owner_even_by_kill() -> None:
     pid, directory, _ = said_by(process)
     waiting = os.pidfd_open(pid)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.communicate(timeout=120)
     assert ends(waiting)
     shutil.rmtree(directory)
 
@@ -115,7 +115,7 @@ def test_it_runs_for_a_user_without_privileges() -> None:
     pid, directory, _ = said_by(process)
     assert is_pcscd(pid)
     assert directory.stat().st_uid != 0
-    process.communicate()
+    process.communicate(timeout=120)
     assert not is_pcscd(pid)
     assert not directory.exists()
 

@@ -155,7 +155,7 @@ class exclusive:  # noqa: N801  (reads as a word)
         assert self._process.stdout.readline() == "0\n"
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+        self._process.communicate(timeout=120)
 
 
 def talk(line: list[str], **environment: str) -> "subprocess.Popen[str]":
@@ -209,7 +209,7 @@ class Rival:
         return self._said()
 
     def ends(self) -> None:
-        self._process.communicate()
+        self._process.communicate(timeout=120)
 
 
 def test_a_card_that_dies_in_mid_command_leaves_the_outcome_unknown(slot: PcscSlot) -> None:

@@ -46,7 +46,7 @@ def running(images: list[Path], monkeypatch: pytest.MonkeyPatch) -> Iterator["su
     monkeypatch.setenv("PCSCLITE_CSOCK_NAME", said["socket"])
     yield process
     process.terminate()
-    process.communicate()
+    process.communicate(timeout=120)
 
 
 def order(*arguments: object) -> list[str | None]:
@@ -127,7 +127,7 @@ def test_it_says_what_other_shells_need_and_leaves_nothing(images: list[Path], e
     children = processes_that_mention(str(directory), *map(str, images))
     assert len(children) == 3, children
     process.send_signal(ending)
-    _, farewell = process.communicate()
+    _, farewell = process.communicate(timeout=120)
     assert process.returncode == 0
     assert farewell == "The reader is closed; the cards are out.\n"
     assert processes_that_mention(str(directory), *map(str, images)) == []
