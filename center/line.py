@@ -1,10 +1,10 @@
 """The line (26) in process: the center as ATMs and POS terminals reach it."""
 
 from apdu.identity import CardId
-from apdu.messages import CheckOrder, Signed, UnlockOrder
+from apdu.messages import CheckOrder, Signed, TerminateOrder, UnlockOrder
 from apdu.objects import HistoryRecord
 from center.center import Center
-from center.editions import unlock_order
+from center.editions import terminate_order, unlock_order
 from center.float_purse import open_float
 from center.keys import ORDERS_KEY
 from center.renewal import begin_renewal, renew
@@ -33,6 +33,10 @@ class LocalLine:
     def unlock_order(self, card: CardId) -> Signed[UnlockOrder]:
         """The order for a card that was found."""
         return unlock_order(self._center, card)
+
+    def terminate_order(self, card: CardId) -> Signed[TerminateOrder]:
+        """The order that ends a card's life."""
+        return terminate_order(self._center, card)
 
     def float_slot(self) -> CardSlot:
         """The slot with the float."""

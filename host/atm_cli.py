@@ -1,4 +1,4 @@
-"""``saifu atm``: load, deposit, renewal, PIN unblocking and unlocking, on the line to the center."""
+"""``saifu atm``: load, deposit, renewal, PIN unblocking, unlocking and termination, on the line to the center."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,3 +75,12 @@ def unlock(context: typer.Context, reader: ReaderOption, as_json: JsonOption = F
     with _online(context, panel) as (atm, line):
         atm.unlock(open_slot(reader), line)
     panel.result(as_json, {"unlocked": True}, "the card is unlocked")
+
+
+@app.command()
+def terminate(context: typer.Context, reader: ReaderOption, as_json: JsonOption = False) -> None:
+    """End the life of an empty card; there is no way back."""
+    panel = Panel.make(as_json)
+    with _online(context, panel) as (atm, line):
+        atm.terminate(open_slot(reader), line)
+    panel.result(as_json, {"terminated": True}, "the card is terminated")

@@ -71,3 +71,17 @@ class Atm(Terminal):
                 raise RefusedError(f"card {card.card} is {card.selected.status.state.text}, not locked out")
             card.unlock(line.unlock_order(card.card))
             self.display.show(f"card {card.card} is unlocked")
+
+    def terminate(self, slot: CardSlot, line: CenterLine) -> None:
+        """End the life of an empty card; there is no way back. Its history is handed in first.
+
+        Raises RefusedError for a card that holds money, or has transfers that are not settled.
+        """
+        with self.cards((slot,), Step.S110) as (card,):
+            self._check(card)
+            renew(card, line)
+            status = card.select().status
+            if status.balance or status.unsettled:
+                raise RefusedError(f"card {card.card} is not empty: deposit its money and finish its transfers first")
+            card.terminate(line.terminate_order(card.card))
+            self.display.show(f"card {card.card} is terminated")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from apdu.identity import CardId
-from apdu.messages import Credit, Resolution, Signed, UnlockOrder
+from apdu.messages import Credit, Resolution, Signed, TerminateOrder, UnlockOrder
 from apdu.objects import HistoryRecord
 from host.connection import CardSlot
 from host.session import Attested
@@ -41,6 +41,10 @@ class CenterLine(Protocol):
 
     def unlock_order(self, card: CardId) -> Signed[UnlockOrder]:
         """The order for a card that the center has unlocked."""
+        ...
+
+    def terminate_order(self, card: CardId) -> Signed[TerminateOrder]:
+        """The order that ends a card's life."""
         ...
 
     def float_slot(self) -> CardSlot:

@@ -156,3 +156,14 @@ def test_an_atm_with_a_check_unit_uses_it(town: Town) -> None:
     with pytest.raises(RefusedError, match="order for the credit check unit has expired"):
         town.atm(unit).load(card.slot("atm"), 100, town.line)
     assert card.balance == 100
+
+
+def test_only_an_empty_card_is_terminated_and_its_history_is_handed_in(town: Town) -> None:
+    card = town.card(100)
+    with pytest.raises(RefusedError, match="is not empty"):
+        town.atm().terminate(card.slot("atm"), town.line)
+    town.atm().deposit(card.slot("atm"), 100, town.line)
+    town.atm().terminate(card.slot("atm"), town.line)
+    assert card.state is LifeCycle.TERMINATED
+    with pytest.raises(RefusedError, match="is terminated: no business with it"):
+        town.atm().renew(card.slot("atm"), town.line)
