@@ -54,8 +54,13 @@ class Center:
         self.settings = Settings.decode(row.value)
 
     @classmethod
+    def exists(cls, folder: Path) -> bool:
+        """Whether there is a center in a folder."""
+        return cls._database(folder).exists()
+
+    @classmethod
     def _require(cls, folder: Path) -> None:
-        if not cls._database(folder).exists():
+        if not cls.exists(folder):
             raise StoreError(f"{folder}: there is no center here; make one with: saifu center init")
 
     @staticmethod

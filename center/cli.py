@@ -14,7 +14,7 @@ from apdu.identity import CardId
 from apdu.messages import Outcome
 from apdu.money import Money, currency
 from center.center import Center
-from center.editions import is_listed, publish, report_found, report_stolen
+from center.editions import listed, publish, report_found, report_stolen
 from center.float_purse import create_float
 from center.resolution import decide
 from center.settings import Settings
@@ -37,7 +37,7 @@ _Card = Annotated[str, typer.Argument(help="Card ID, as in 00001-0000000002-4.")
 @contextmanager
 def open_center(folder: Path, passphrase_file: Path | None = None) -> Iterator[Center]:
     """Open the center of a folder; asks for its passphrase."""
-    if not (folder / "center.sqlite").exists():
+    if not Center.exists(folder):
         raise InputError(f"{folder}: there is no center here; make one with: saifu center init")
     center = Center.open(folder, read_secret("passphrase of the center", PASSPHRASE_VARIABLE, passphrase_file))
     try:
@@ -167,8 +167,9 @@ def decide_command(
 def cards(context: typer.Context, passphrase_file: PassphraseOption = None, as_json: JsonOption = False) -> None:
     """List the registry: card, role, holder, and whether it is listed."""
     with open_center(desk(context).center_folder, passphrase_file) as center:
+        blacklist = listed(center)
         rows = [
-            {"card": card.text, "role": role.name.lower(), "holder": holder, "listed": is_listed(center, card)}
+            {"card": card.text, "role": role.name.lower(), "holder": holder, "listed": card in blacklist}
             for card, role, holder in center.registered()
         ]
     lines = [

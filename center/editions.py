@@ -11,7 +11,16 @@ from center.center import Center
 from center.keys import ORDERS_KEY
 from center.models import EditionRow, ListedRow, ReportRow
 
-__all__ = ["edition_bytes", "is_listed", "publish", "report_found", "report_stolen", "terminate_order", "unlock_order"]
+__all__ = [
+    "edition_bytes",
+    "is_listed",
+    "listed",
+    "publish",
+    "report_found",
+    "report_stolen",
+    "terminate_order",
+    "unlock_order",
+]
 
 _HOUR = 3600
 
@@ -19,6 +28,17 @@ _HOUR = 3600
 def _newest(session: Session) -> int:
     """Number of the newest edition; 0 before the first."""
     return session.scalar(select(func.max(EditionRow.number))) or 0
+
+
+def _next(center: Center, session: Session) -> int:
+    """Number of the next edition: above what the database knows, and above what was ever given out."""
+    return max(_newest(session), center.high_water["edition"]) + 1
+
+
+def listed(center: Center) -> set[CardId]:
+    """All cards on the list as it stands now (store 28)."""
+    with center.session() as session:
+        return {center.card_id(serial) for serial in session.scalars(select(ListedRow.serial))}
 
 
 def is_listed(center: Center, card: CardId) -> bool:
@@ -50,7 +70,7 @@ def report_found(center: Center, card: CardId, reason: str = "found") -> int:
             raise RefusedError(f"card {card} is not listed")
         session.add(ReportRow(serial=card.serial, kind="found", reason=reason, date=center.now))
         session.delete(listed)
-        row.unlocked_from = _newest(session) + 1
+        row.unlocked_from = _next(center, session)
         return row.unlocked_from
 
 
@@ -92,8 +112,7 @@ def unlock_order(center: Center, card: CardId) -> Signed[UnlockOrder]:
         row = center.row(session, card)
         if row.unlocked_from is None:
             raise RefusedError(f"card {card} may not be unlocked (saifu center report-found {card})")
-        edition = max(_newest(session), center.high_water["edition"]) + 1
-        return center.keys.sign(UnlockOrder(ORDERS_KEY, card, edition))
+        return center.keys.sign(UnlockOrder(ORDERS_KEY, card, _next(center, session)))
 
 
 def terminate_order(center: Center, card: CardId) -> Signed[TerminateOrder]:

@@ -36,26 +36,29 @@ def renew(center: Center, attested: Attested, records: list[HistoryRecord]) -> R
     card = attested.attestation.body.card
     if is_listed(center, card):
         raise RefusedError(f"card {card} is listed: its credit information is not renewed")
-    state = _authentic(center, card, attested)
+    state, challenged = _authentic(center, card, attested)
     with center.session() as session:
         row = center.row(session, card)
         _reconcile(row, state, records)
         session.add_all(_record_row(card, record, center.now) for record in records)
         session.flush()
         row.seen, row.chain, row.balance = state.record, state.chain, state.balance
-        row.attestation, row.attested = attested.attestation.raw, row.challenged
+        row.attestation, row.attested = attested.attestation.raw, challenged
         row.credit_serial = max(row.credit_serial, state.credit)
         credit = center.issue_credit(row, seen=state.record)
         resolutions = [resolve(center, session, row, counter) for counter in state.unsettled_counters]
     return Renewal(credit, tuple(resolution for resolution in resolutions if resolution))
 
 
-def _authentic(center: Center, card: CardId, attested: Attested) -> Attestation:
-    """The attestation, if it is this card's answer to the challenge that was given out."""
+def _authentic(center: Center, card: CardId, attested: Attested) -> tuple[Attestation, int]:
+    """The attestation, if it is this card's answer to the challenge that was given out, and when that was.
+
+    Both come out of one transaction: a challenge that is given out later makes no attestation newer.
+    """
     with center.session() as session:
         row = center.row(session, card)
         challenge, row.challenge = row.challenge, None
-        certificate = row.certificate
+        challenged, certificate = row.challenged, row.certificate
     if certificate is None or certificate != attested.certificate.raw:
         raise RefusedError(f"card {card} shows a certificate that it was not given")
     try:
@@ -66,7 +69,7 @@ def _authentic(center: Center, card: CardId, attested: Attested) -> Attestation:
         raise RefusedError(f"card {card}: the attestation does not answer the challenge")
     if state.state is not LifeCycle.ACTIVE:
         raise RefusedError(f"card {card} is {state.state.text}: its credit information is not renewed")
-    return state
+    return state, challenged
 
 
 def _reconcile(row: CardRow, state: Attestation, records: list[HistoryRecord]) -> None:

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from apdu.errors import RefusedError
-from apdu.messages import Outcome
+from apdu.identity import CardId
+from apdu.messages import Attestation, Outcome
 from apdu.objects import Request
+from center import renewal
+from center.center import Center
 from center.editions import terminate_order
 from center.resolution import decide
-from host.session import PurseSession, Requested
+from host.session import Attested, PurseSession, Requested
 from tests.center.bank import Bank, Purse
 from tests.issuer import EUR, NOW
 
@@ -69,6 +72,33 @@ def test_a_challenge_from_before_the_payment_proves_nothing_either(bank: Bank) -
     bank.line.renew(attested, [])
     bank.renew(payer)
     assert payer.balance == 9_500
+
+
+def test_a_challenge_given_out_meanwhile_makes_no_attestation_newer(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The payee asks for another challenge while its old attestation is being taken in."""
+    payer, payee = rich(bank), bank.purse()
+    session = payee.session()
+    begun = bank.line.begin_renewal(session.card)
+    attested = session.attest(begun.challenge)
+    bank.time += 10
+    payer.session().pay(payee.session().request(500, payer.id, NOW), NOW)
+    bank.renew(payer)
+    bank.time += 10
+    authentic = renewal._authentic
+
+    def slow(center: Center, card: CardId, shown: Attested) -> tuple[Attestation, int]:
+        """Somebody else's turn comes between the two transactions."""
+        found = authentic(center, card, shown)
+        bank.line.begin_renewal(card)
+        return found
+
+    monkeypatch.setattr(renewal, "_authentic", slow)
+    bank.line.renew(attested, [])
+    monkeypatch.undo()
+    bank.renew(payer)
+    assert payer.balance == 9_500, "the payee can still receive it"
 
 
 def stuck(bank: Bank) -> tuple[Purse, Purse]:
