@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from apdu.errors import AuthenticityError, FormatError, InputError
-from apdu.money import Money
+from apdu.money import Currency, Money
 from broadcast.edition import EDITION_MAGIC
 from host.card_cli import date_text, record_document, record_line
 from host.console import (
@@ -23,7 +23,6 @@ from host.console import (
 from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.pos import PointOfSale
 from host.terminal.purse_terminal import PurseTerminal
-from host.terminal.sales import SalesStore
 from host.terminal.transfer import Transfer
 
 __all__ = ["Panel", "pos_app", "remit", "terminal_app", "transfer_document"]
@@ -161,7 +160,7 @@ def sales(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show sales amount (32) and sales history (33)."""
     at = desk(context)
     unit, stores = at.store().trust.unit, at.sales()
-    merchants = [
+    merchants: list[dict[str, Any]] = [
         {
             "merchant": merchant.text,
             "amount": stores.amount(merchant),
@@ -173,16 +172,16 @@ def sales(context: typer.Context, as_json: JsonOption = False) -> None:
         }
         for merchant in stores.merchants()
     ]
-    emit(as_json, {"currency": unit.code, "merchants": merchants}, _sales_lines(at.store(), stores))
+    emit(as_json, {"currency": unit.code, "merchants": merchants}, _sales_lines(merchants, unit))
 
 
-def _sales_lines(store: BlacklistStore, stores: SalesStore) -> list[str]:
+def _sales_lines(merchants: list[dict[str, Any]], unit: Currency) -> list[str]:
     lines = []
-    for merchant in stores.merchants():
-        lines.append(f"{merchant}  {Money(stores.amount(merchant), store.trust.unit)} in all")
-        if missing := stores.missing(merchant):
+    for merchant in merchants:
+        lines.append(f"{merchant['merchant']}  {Money(merchant['amount'], unit)} in all")
+        if missing := merchant["missing_records"]:
             lines.append(f"        without {missing} records that the card had overwritten before they were read")
-        for sale in stores.history(merchant):
-            amount = Money(sale.amount, store.trust.unit)
-            lines.append(f"{sale.record:6}  {date_text(sale.date)}  {amount!s:>14}  from {sale.customer}")
+        for sale in merchant["sales"]:
+            amount = Money(sale["amount"], unit)
+            lines.append(f"{sale['record']:6}  {date_text(sale['date'])}  {amount!s:>14}  from {sale['customer']}")
     return lines or ["nothing was sold yet"]
