@@ -18,12 +18,14 @@
     │   ├── StatusError           a status word other than success; unknown words are kept
     │   ├── SecureChannelError    the secure channel could not be opened or does not verify
     │   └── MisbehaviourError     an answer that no honest card gives
+    ├── BearerError               a bearer of the blacklist (air or line) is missing or fails
     ├── RefusedError              a terminal, the center or a check unit declines the business
     └── StoreError                a file or database of ours is damaged, locked or missing
 """
 
 __all__ = [
     "AuthenticityError",
+    "BearerError",
     "CardError",
     "CardRemovedError",
     "CardResetError",
@@ -112,6 +114,10 @@ class SecureChannelError(CardError):
 
 class MisbehaviourError(CardError):
     """The card gave an answer that no honest card gives (endless 61xx, wrong length, wrong ID)."""
+
+
+class BearerError(SaifuError):
+    """A bearer of the blacklist (radio, sound, pager, line) is missing or fails; the text says which and why."""
 
 
 class RefusedError(SaifuError):

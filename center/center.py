@@ -47,11 +47,19 @@ class Center:
         self.high_water = HighWater(folder)
         self._require(folder)
         self._engine = _engine(self._database(folder))
+        self._create_missing_tables()
         with self.session() as session:
             row = session.get(SettingRow, "settings")
         if row is None:
             raise StoreError(f"{folder}: the center's database has no settings: take the copy that you keep")
         self.settings = Settings.decode(row.value)
+
+    def _create_missing_tables(self) -> None:
+        """A database of an earlier version has not all of them."""
+        try:
+            Tables.metadata.create_all(self._engine)
+        except DBAPIError as error:
+            raise StoreError(f"{self.folder}: the center's database cannot be used: {error.orig}") from None
 
     @classmethod
     def exists(cls, folder: Path) -> bool:

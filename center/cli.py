@@ -2,8 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,37 +12,25 @@ from apdu.errors import InputError
 from apdu.identity import CardId
 from apdu.messages import Outcome
 from apdu.money import Money, currency
+from center import broadcast_cli
 from center.center import Center
+from center.changes import changes, published
 from center.editions import listed, publish, report_found, report_stolen
 from center.float_purse import create_float
+from center.opening import PassphraseOption, open_center
 from center.resolution import decide
 from center.settings import Settings
+from host.card_cli import date_text
 from host.console import JsonOption, desk, emit, parse_amount
 from host.files import write_whole
 from host.secrets_input import PASSPHRASE_VARIABLE, read_secret
 
-__all__ = ["add_to", "open_center"]
+__all__ = ["add_to"]
 
 app = typer.Typer(help="The center: keys, registry, reports, editions, float.", no_args_is_help=True)
 
-PassphraseOption = Annotated[
-    Path | None,
-    typer.Option("--passphrase-file", help=f"File with the passphrase; else {PASSPHRASE_VARIABLE} or a prompt."),
-]
 _OUTCOMES = {"received": Outcome.RECEIVED, "never-received": Outcome.NEVER_RECEIVED}
 _Card = Annotated[str, typer.Argument(help="Card ID, as in 00001-0000000002-4.")]
-
-
-@contextmanager
-def open_center(folder: Path, passphrase_file: Path | None = None) -> Iterator[Center]:
-    """Open the center of a folder; asks for its passphrase."""
-    if not Center.exists(folder):
-        raise InputError(f"{folder}: there is no center here; make one with: saifu center init")
-    center = Center.open(folder, read_secret("passphrase of the center", PASSPHRASE_VARIABLE, passphrase_file))
-    try:
-        yield center
-    finally:
-        center.close()
 
 
 @app.command()
@@ -143,6 +130,35 @@ def publish_command(
     emit(as_json, document, [f"edition {head.edition}, {head.count} cards listed: {path}"])
 
 
+@app.command()
+def editions(context: typer.Context, passphrase_file: PassphraseOption = None, as_json: JsonOption = False) -> None:
+    """List the published editions, the newest first."""
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        rows = published(center)
+    lines = [
+        f"edition {row.number}  {date_text(row.time)}  {row.listed} cards listed, {row.size} bytes; "
+        f"next {date_text(row.next)}"
+        for row in rows
+    ]
+    emit(as_json, {"editions": [asdict(row) for row in rows]}, lines or ["nothing was published yet"])
+
+
+@app.command("edition")
+def edition_command(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(min=1, help="Number of the edition.")],
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what an edition changed, and why."""
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        rows = changes(center, number)
+    document = [{"card": row.card.text, "kind": row.kind, "reason": row.reason, "date": row.date} for row in rows]
+    words = {"stolen": "listed", "found": "off the list"}
+    lines = [f"{row.card}  {words[row.kind]:12}  {date_text(row.date)}  {row.reason}" for row in rows]
+    emit(as_json, {"edition": number, "changes": document}, lines or ["nothing changed"])
+
+
 @app.command("decide")
 def decide_command(
     context: typer.Context,
@@ -180,4 +196,5 @@ def cards(context: typer.Context, passphrase_file: PassphraseOption = None, as_j
 
 def add_to(front: typer.Typer) -> None:
     """Add the center's group to the front door."""
+    broadcast_cli.add_to(app)
     front.add_typer(app, name="center")

@@ -6,10 +6,10 @@ from sqlalchemy.orm import Session
 from apdu.errors import RefusedError
 from apdu.identity import CardId
 from apdu.messages import Head, Signed, TerminateOrder, UnlockOrder
-from broadcast.edition import Edition
+from broadcast.edition import Edition, head_of
 from center.center import Center
 from center.keys import ORDERS_KEY
-from center.models import EditionRow, ListedRow, ReportRow
+from center.models import CardRow, EditionRow, ListedRow, ReportRow, SettingRow
 
 __all__ = [
     "edition_bytes",
@@ -20,9 +20,11 @@ __all__ = [
     "report_stolen",
     "terminate_order",
     "unlock_order",
+    "unpublished",
 ]
 
 _HOUR = 3600
+_TAKEN_IN = "newest report in an edition"
 
 
 def _newest(session: Session) -> int:
@@ -91,9 +93,25 @@ def publish(center: Center, *, after_restore: bool = False) -> Edition:
         serials = session.scalars(select(ListedRow.serial)).all()
         next_time = center.now + center.settings.edition_hours * _HOUR
         head = Head(ORDERS_KEY, center.issuer, number, center.now, next_time, 0, b"")
-        edition = Edition.make(center.keys.orders, head, serials)
+        last = session.scalar(select(func.max(CardRow.serial)))
+        edition = Edition.make(center.keys.orders, head, serials, last)
         session.add(EditionRow(number=number, date=center.now, content=edition.encode()))
+        session.merge(SettingRow(name=_TAKEN_IN, value=_newest_report(session)))
     return edition
+
+
+def unpublished(center: Center) -> bool:
+    """Whether it is time for the next edition: the newest is due to be replaced, or reports have come in since."""
+    with center.session() as session:
+        row = session.scalars(select(EditionRow).order_by(EditionRow.number.desc()).limit(1)).first()
+        if row is None:
+            return True
+        due = head_of(row.content).body.next
+        return center.now >= due or session.get_one(SettingRow, _TAKEN_IN).value != _newest_report(session)
+
+
+def _newest_report(session: Session) -> str:
+    return str(session.scalar(select(func.max(ReportRow.id))) or 0)
 
 
 def edition_bytes(center: Center, number: int | None = None) -> bytes:

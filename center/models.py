@@ -3,7 +3,18 @@
 from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["CardRow", "DecisionRow", "EditionRow", "ListedRow", "RecordRow", "ReportRow", "SettingRow", "Tables"]
+__all__ = [
+    "CardRow",
+    "CipherKeyRow",
+    "DecisionRow",
+    "EditionRow",
+    "ListedRow",
+    "OnAirRow",
+    "RecordRow",
+    "ReportRow",
+    "SettingRow",
+    "Tables",
+]
 
 
 class Tables(DeclarativeBase):
@@ -65,6 +76,27 @@ class EditionRow(Tables):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     date: Mapped[int]
     content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class CipherKeyRow(Tables):
+    """A cipher key (46) of a terminal group; the key itself comes from the center's root."""
+
+    __tablename__ = "cipher_keys"
+    group: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    created: Mapped[int]
+    retired: Mapped[int | None]
+
+
+class OnAirRow(Tables):
+    """What is on the air for a group: sealed once, so that the packets of every pass fit each other."""
+
+    __tablename__ = "on_air"
+    group: Mapped[str] = mapped_column(String(40), primary_key=True)
+    key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    edition: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    span: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class RecordRow(Tables):

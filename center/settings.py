@@ -36,13 +36,18 @@ _TERMS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of a center; certificates run for ``certificate_days``, an edition is in force for ``edition_hours``."""
+    """Settings of a center.
+
+    Certificates run for ``certificate_days``; the next edition is due after ``edition_hours``; the last ``deltas``
+    steps from edition to edition are on the air beside the full list.
+    """
 
     issuer: int
     currency_code: str
     certificate_days: int = 1826
     edition_hours: int = 24
     terms: dict[Role, CreditTerms] = field(default_factory=lambda: dict(_TERMS))
+    deltas: int = 4
 
     @property
     def unit(self) -> Currency:

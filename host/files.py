@@ -6,7 +6,7 @@ from pathlib import Path
 
 from apdu.errors import StoreError
 
-__all__ = ["write_whole"]
+__all__ = ["remove_leftovers", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -30,6 +30,16 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def remove_leftovers(*paths: Path) -> None:
+    """Remove what a process that was killed in ``write_whole`` has left beside these files.
+
+    Call it only while nobody else writes them.
+    """
+    for path in paths:
+        for leftover in path.parent.glob(f".{path.name}.????????"):
+            leftover.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,14 +1,12 @@
 """``saifu terminal``, ``remit`` and ``pos``: purse terminal and POS from the command line."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from apdu.errors import AuthenticityError, FormatError, InputError
 from apdu.money import Currency, Money
-from broadcast.edition import EDITION_MAGIC
+from host import blacklist_cli
 from host.card_cli import date_text, record_document, record_line
 from host.console import (
     JsonOption,
@@ -20,7 +18,6 @@ from host.console import (
     open_slot,
     parse_amount,
 )
-from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.pos import PointOfSale
 from host.terminal.purse_terminal import PurseTerminal
 from host.terminal.transfer import Transfer
@@ -28,6 +25,7 @@ from host.terminal.transfer import Transfer
 __all__ = ["Panel", "pos_app", "remit", "terminal_app", "transfer_document"]
 
 terminal_app = typer.Typer(help="The terminal's blacklist, and the check of a card at insertion.", no_args_is_help=True)
+blacklist_cli.add_to(terminal_app)
 pos_app = typer.Typer(help="A POS: sell, and see what was sold.", no_args_is_help=True)
 
 _Amount = Annotated[str, typer.Argument(help="Amount, as in 12.50.")]
@@ -49,54 +47,6 @@ class Panel:
     def result(self, as_json: bool, document: dict[str, Any], line: str) -> None:
         """Print the result behind the steps."""
         emit(as_json, document | {"steps": self.display.steps}, [line])
-
-
-@terminal_app.command("import")
-def import_command(
-    context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="Editions of the blacklist, or a center's trust.json.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Take in what a center has published: first its trust file, then editions of the blacklist."""
-    folder, done = desk(context).terminal_folder, []
-    for file in files:
-        try:
-            done.append(_import(folder, file.read_bytes()))
-        except OSError as error:
-            raise InputError(f"{file} cannot be read: {error.strerror}") from None
-        except (InputError, FormatError, AuthenticityError) as error:
-            raise type(error)(f"{file}: {error}") from None
-    emit(as_json, {"imported": done}, done)
-
-
-def _import(folder: Path, raw: bytes) -> str:
-    if not raw.startswith(EDITION_MAGIC):
-        store = BlacklistStore.import_trust(folder, raw.decode("utf-8", "replace"))
-        return f"this terminal trusts issuer {store.trust.issuer}, currency {store.trust.unit.code}"
-    head = BlacklistStore(folder).import_edition(raw).head.body
-    return f"edition {head.edition} of {date_text(head.time)} UTC is in force: {head.count} cards listed"
-
-
-@terminal_app.command()
-def status(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Say which edition is in force, and how old it is."""
-    display = PanelDisplay(quiet=True)
-    terminal = PurseTerminal(desk(context).store(), display, PanelInput())
-    store, stale = terminal.store, terminal.store.staleness(terminal.now)
-    count = store.edition.head.body.count if store.edition else 0
-    document = {
-        "issuer": store.trust.issuer,
-        "currency": store.trust.unit.code,
-        "edition": store.number,
-        "newest_known": store.newest_known,
-        "listed": count,
-        "stale": stale,
-    }
-    emit(
-        as_json,
-        document,
-        [f"issuer {store.trust.issuer}", f"edition {store.number}, {count} cards listed", stale or "current"],
-    )
 
 
 @terminal_app.command()

@@ -14,6 +14,7 @@ import host.cli
 import personalization.cli
 from apdu.errors import InputError, SaifuError, StoreError
 from center.line import LocalLine
+from center.opening import open_center
 from host.card_cli import UnexpectedAnswerError
 from host.terminal.line import CenterLine
 from personalization.issuer_line import IssuerLine
@@ -39,13 +40,13 @@ class FrontDoor(personalization.cli.IssuerDesk):
     @contextmanager
     def line(self) -> Iterator[CenterLine]:
         """The line to the center; asks for its passphrase."""
-        with center.cli.open_center(self.center_folder) as opened:
+        with open_center(self.center_folder) as opened:
             yield LocalLine(opened)
 
     @contextmanager
     def issuer_line(self, passphrase_file: Path | None) -> Iterator[IssuerLine]:
         """The line for certificates."""
-        with center.cli.open_center(self.center_folder, passphrase_file) as opened:
+        with open_center(self.center_folder, passphrase_file) as opened:
             yield opened
 
 

@@ -2,6 +2,7 @@
 
 from apdu.errors import (
     AuthenticityError,
+    BearerError,
     CardError,
     FormatError,
     InputError,
@@ -29,6 +30,7 @@ EXIT_CODES: dict[type[SaifuError], tuple[int, str]] = {
     MisbehaviourError: (8, "the card gave an answer that no honest card gives"),
     CardError: (8, "the card cannot be worked with"),
     StoreError: (9, "a file of saifu is damaged, in use or missing"),
+    BearerError: (10, "a bearer of the blacklist is missing or fails: a program, a port, a broker, a file"),
     SaifuError: (1, "something is not as it must be"),
 }
 """Exit codes; 0 is success, 1 also a demo step that is not as it must be, 2 also a wrong command line."""

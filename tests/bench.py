@@ -34,6 +34,7 @@ from host.terminal.transfer import transfer
 from host.terminal.trust import Trust
 from host.virtual.cards import CARD_PROGRAM, CardProcess
 from host.virtual.reader import VirtualReader
+from tests.bench_broadcast import broadcast, show_broadcast
 from tests.host.virtual.echo_card import ATR_T1, PROGRAM
 from tests.issuer import CHIP, NOW, Issuer
 
@@ -242,7 +243,9 @@ def main() -> None:
         figures["vpcd"] = virtual_reader()
     except PcscUnavailableError as error:
         print(f"vpcd is left out: {error}", file=sys.stderr)
+    figures["broadcast"] = broadcast()
     show(figures)
+    show_broadcast(figures["broadcast"])
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -1,4 +1,4 @@
-"""What every test gets: hypothesis without deadlines, and PC/SC tests only where there is PC/SC."""
+"""What every test gets: hypothesis without deadlines; tests of PC/SC and of the air only where there is either."""
 
 import importlib.util
 import shutil
@@ -25,9 +25,17 @@ def missing_for_pcsc() -> list[str]:
     return [name for name, is_there in present.items() if not is_there]
 
 
+def missing_for_air() -> list[str]:
+    """Programs that a test marked ``air`` may need and this machine lacks."""
+    path = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+    names = {"minimodem": "minimodem", "multimon-ng": "multimon-ng", "aplay": "alsa-utils", "mosquitto": "mosquitto"}
+    return [package for name, package in names.items() if shutil.which(name, path=path) is None]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked ``pcsc`` where a part is missing, and name the part."""
-    marked = [item for item in items if item.get_closest_marker("pcsc")]
-    if marked and (missing := missing_for_pcsc()):
-        for item in marked:
-            item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}: make setup says how"))
+    """Skip what is marked ``pcsc`` or ``air`` where a part is missing, and name the part."""
+    for mark, missing_parts in (("pcsc", missing_for_pcsc), ("air", missing_for_air)):
+        marked = [item for item in items if item.get_closest_marker(mark)]
+        if marked and (missing := missing_parts()):
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}: make setup says how"))

@@ -1,9 +1,10 @@
 """The blacklist store (20) of a terminal: the edition in force, and what is known of newer ones.
 
-A folder: ``trust.json``, ``edition``, and ``newest-head``, the newest head that any card has carried here.
+A folder: ``trust.json``; ``cipher-keys.json``, the cipher keys (51) of the terminal's group; ``edition``, the
+list in force; ``newest-head``, the newest head that any card or broadcast has carried here; ``policy.json``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +15,17 @@ from apdu.errors import InputError, RefusedError, SaifuError, StoreError
 from apdu.identity import CardId
 from apdu.messages import Head, Signed
 from apdu.proof import Proof
-from broadcast.edition import EDITION_MAGIC, Edition, check_head
-from host.files import write_whole
+from broadcast.cipher_key import CipherKeys
+from broadcast.edition import EDITION_MAGIC, Delta, Edition, check_head, read_content
+from host.files import remove_leftovers, write_whole
+from host.terminal.stale_policy import StalePolicy
 from host.terminal.trust import Trust
 
 __all__ = ["BlacklistStore"]
 
 _LOCK_SECONDS = 30
 """Reading and writing a long list takes less."""
+_HOUR = 3600
 
 
 class BlacklistStore:
@@ -29,45 +33,94 @@ class BlacklistStore:
 
     def __init__(self, folder: Path) -> None:
         """Open a store; raises InputError when it has no trust file yet, StoreError when it is damaged."""
-        self._folder = folder
+        self.folder = folder
         if not self._trust_file.exists():
             raise InputError(
                 f"{folder}: this terminal trusts no center yet; give it one with: saifu terminal import TRUST-FILE"
             )
-        self.trust = Trust.decode(self._trust_file.read_text(encoding="utf-8", errors="replace"))
+        self.trust = Trust.decode(_text(self._trust_file))
         self.edition: Edition | None = None
-        self.edition = self._load_edition()
+        self._stamps: dict[Path, tuple[int, ...] | None] = {}
+        self.refresh()
 
     @property
     def _trust_file(self) -> Path:
-        return self._folder / "trust.json"
+        return self.folder / "trust.json"
+
+    @property
+    def _cipher_keys_file(self) -> Path:
+        return self.folder / "cipher-keys.json"
 
     @property
     def _edition_file(self) -> Path:
-        return self._folder / "edition"
+        return self.folder / "edition"
 
     @property
     def _newest_head_file(self) -> Path:
-        return self._folder / "newest-head"
+        return self.folder / "newest-head"
+
+    @property
+    def _policy_file(self) -> Path:
+        return self.folder / "policy.json"
+
+    # --- what is trusted -----------------------------------------------------------------------------------
 
     @classmethod
     def import_trust(cls, folder: Path, text: str) -> "BlacklistStore":
         """Begin to trust a center; raises RefusedError when the terminal trusts another one already."""
         trust = Trust.decode(text)
         file = folder / "trust.json"
-        if file.exists() and Trust.decode(file.read_text(encoding="utf-8", errors="replace")) != trust:
+        if file.exists() and Trust.decode(_text(file)) != trust:
             raise RefusedError(f"{folder}: this terminal trusts another center; use another folder for this one")
         write_whole(file, text.encode())
         return cls(folder)
 
-    def _load_edition(self) -> Edition | None:
-        if not self._edition_file.exists():
-            return None
-        raw = self._edition_file.read_bytes()
-        if self.edition is not None and raw == self.edition.encode():
-            return self.edition
+    def import_cipher_keys(self, text: str) -> CipherKeys:
+        """Take the cipher keys of the terminal's group; after a roll-over the file has the new ones too."""
+        keys = CipherKeys.decode(text)
+        if keys.issuer != self.trust.issuer:
+            raise RefusedError(f"these cipher keys are of issuer {keys.issuer}, not {self.trust.issuer}")
+        with self._alone():
+            write_whole(self._cipher_keys_file, text.encode(), 0o600)
+            self.refresh()
+        return keys
+
+    @cached_property
+    def cipher_keys(self) -> CipherKeys | None:
+        """The cipher keys (51) of this terminal's group; None before they were given."""
+        return CipherKeys.decode(_text(self._cipher_keys_file)) if self._cipher_keys_file.exists() else None
+
+    @property
+    def policy(self) -> StalePolicy:
+        """What to do while the list is old."""
+        return StalePolicy.decode(_text(self._policy_file)) if self._policy_file.exists() else StalePolicy()
+
+    @policy.setter
+    def policy(self, policy: StalePolicy) -> None:
+        write_whole(self._policy_file, policy.encode().encode())
+
+    # --- the edition in force ------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Take over what another process, such as ``saifu terminal listen``, has written; costs three stats."""
+        with self._changed(self._edition_file) as changed:
+            if changed:
+                self.edition = self._load_edition() if self._edition_file.exists() else None
+        for file, name in ((self._newest_head_file, "_newest_head"), (self._cipher_keys_file, "cipher_keys")):
+            with self._changed(file) as changed:
+                if changed:
+                    self.__dict__.pop(name, None)
+
+    @contextmanager
+    def _changed(self, file: Path) -> Iterator[bool]:
+        """Whether a file is another one than when this was last asked and the block went well."""
+        stamp = _stamp(file)
+        yield stamp != self._stamps.get(file)
+        self._stamps[file] = stamp
+
+    def _load_edition(self) -> Edition:
         try:
-            return Edition.decode(raw, self.trust.issuer, self.trust.keys)
+            return Edition.decode(self._edition_file.read_bytes(), self.trust.issuer, self.trust.keys)
         except SaifuError as error:
             text = "remove this file and import the newest edition again"
             raise StoreError(f"{self._edition_file}: {error}; {text}") from None
@@ -76,34 +129,77 @@ class BlacklistStore:
     def _alone(self) -> Iterator[None]:
         """Keep other processes from writing, and know what they have written before."""
         try:
-            lock = FileLock(self._folder / "store.lock").acquire(_LOCK_SECONDS)
+            lock = FileLock(self.folder / "store.lock").acquire(_LOCK_SECONDS)
         except Timeout:
-            raise StoreError(f"{self._folder}: another process is writing here, and does not end") from None
+            raise StoreError(f"{self.folder}: another process is writing here, and does not end") from None
         except OSError as error:
-            raise StoreError(f"{self._folder} cannot be written: {error.strerror}") from None
+            raise StoreError(f"{self.folder} cannot be written: {error.strerror}") from None
         with lock:
-            self.edition = self._load_edition()
-            self.__dict__.pop("_newest_head", None)
+            remove_leftovers(self._edition_file, self._newest_head_file, self._cipher_keys_file)
+            self.refresh()
             yield
 
-    def import_edition(self, raw: bytes) -> Edition:
-        """Check an edition and put it in force; raises RefusedError for one that is not newer."""
+    def import_edition(self, raw: bytes, now: int | None = None) -> Edition:
+        """Check an edition's file and put it in force.
+
+        Raises RefusedError for one that is not newer, or, where ``now`` is given, has expired by then.
+        """
         if not raw.startswith(EDITION_MAGIC):
-            raise InputError("this is neither an edition of the blacklist nor a trust file")
+            raise InputError("this is neither an edition of the blacklist, a trust file, nor a file of cipher keys")
         edition = Edition.decode(raw, self.trust.issuer, self.trust.keys)
+        return self._put_in_force(edition.head, lambda: edition, now)
+
+    def read(self, content: bytes) -> Edition | Delta:
+        """Read what came from the air; FormatError or AuthenticityError when it is not the center's."""
+        return read_content(content, self.trust.issuer, self.trust.keys)
+
+    def take(self, read: Edition | Delta, now: int) -> Edition:
+        """Put a full list or a delta in force; Unix seconds ``now`` decide whether it has expired.
+
+        Raises RefusedError when it is not newer, expired, or goes on from another edition; FormatError and
+        AuthenticityError when it does not lead to its head. Whatever is raised, the old list stays in force.
+        """
+        return self._put_in_force(read.head, lambda: self._made(read), now)
+
+    def _made(self, read: Edition | Delta) -> Edition:
+        if isinstance(read, Edition):
+            return read
+        if self.edition is None:
+            raise RefusedError(f"a delta from edition {read.base} does not help a terminal without a list")
+        return read.apply(self.edition)
+
+    def _put_in_force(self, head: Signed[Head], make: Callable[[], Edition], now: int | None) -> Edition:
         with self._alone():
-            if edition.head.body.edition < self.number:
-                raise RefusedError(
-                    f"edition {edition.head.body.edition} is older than edition {self.number}, which stays in force"
-                )
-            write_whole(self._edition_file, raw)
-            self.edition = edition
+            if self.edition is not None and head == self.edition.head:
+                return self.edition
+            self._check_newer(head, now)
+            edition = make()
+            write_whole(self._edition_file, edition.encode_plain())
+            self.edition, self._stamps[self._edition_file] = edition, _stamp(self._edition_file)
         return edition
+
+    def _check_newer(self, signed: Signed[Head], now: int | None) -> None:
+        """Rollback and freeze: an older edition, or one that should have been replaced by now, is not taken.
+
+        Of one that has expired the head stays known: there is something newer than the list in force.
+        """
+        head = signed.body
+        stays = f"edition {self.number} stays in force" if self.number else "there is none in force"
+        if head.edition < self.number:
+            raise RefusedError(f"edition {head.edition} is older than edition {self.number}, which stays in force")
+        if head.edition == self.number:
+            raise RefusedError(f"this is another edition {head.edition} than the one that is in force, which stays")
+        if now is not None and now > head.next:
+            self._note(signed)
+            raise RefusedError(
+                f"edition {head.edition} has expired: the next was due {_ago(now - head.next)} ago by this terminal's "
+                f"clock; {stays}"
+            )
 
     @property
     def number(self) -> int:
         """Number of the edition in force; 0 without one."""
-        return self.edition.head.body.edition if self.edition else 0
+        return self.edition.number if self.edition else 0
 
     def __contains__(self, card: CardId) -> bool:
         """S106, S204, S306: whether a card is listed."""
@@ -115,13 +211,18 @@ class BlacklistStore:
             raise KeyError(card)
         return self.edition.head, self.edition.tree.prove(card.serial)
 
+    # --- newer editions, and age ---------------------------------------------------------------------------
+
     def note_head(self, head: Signed[Head]) -> None:
         """Learn from a head that a card carried; raises AuthenticityError when it is forged."""
         check_head(head, self.trust.issuer, self.trust.keys)
         with self._alone():
-            if head.body.edition > self.newest_known:
-                write_whole(self._newest_head_file, head.raw)
-                self.__dict__.pop("_newest_head", None)
+            self._note(head)
+
+    def _note(self, head: Signed[Head]) -> None:
+        if head.body.edition > self.newest_known:
+            write_whole(self._newest_head_file, head.raw)
+            self.refresh()
 
     @cached_property
     def _newest_head(self) -> Signed[Head] | None:
@@ -145,8 +246,27 @@ class BlacklistStore:
         if self.edition is None:
             return "there is no blacklist in this terminal"
         if self.newest_known > self.number:
-            return f"edition {self.number} is old: a card has seen edition {self.newest_known}"
+            return f"edition {self.number} is old: edition {self.newest_known} has been seen"
         if now > self.edition.head.body.next:
-            hours = (now - self.edition.head.body.next) // 3600
-            return f"edition {self.number} is old: the next one was due {hours} hours ago"
+            return f"edition {self.number} is old: the next one was due {_ago(now - self.edition.head.body.next)} ago"
         return None
+
+
+def _ago(seconds: int) -> str:
+    return f"{seconds // _HOUR} hours" if seconds >= _HOUR else f"{seconds // 60} minutes"
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise StoreError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    """What tells one state of a file from the next: every write makes a new file; None when there is none."""
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -40,7 +40,7 @@ class PointOfSale(Terminal):
             self.display.step(Step.S301, customer.name)
             self.display.step(Step.S302, str(money))
             self.display.step(Step.S303)
-            self._check(payer, till)
+            self._check(payer, till, amount)
             done = self._finish_same(payer, till, amount, sales)
             if done is None:
                 self._enough(payer, amount)
@@ -69,12 +69,12 @@ class PointOfSale(Terminal):
         except (CardError, ReaderError, StoreError) as error:
             self.display.show(f"paid, but not booked yet, that comes with the next sale: {error}")
 
-    def _check(self, payer: PurseSession, till: PurseSession) -> None:
+    def _check(self, payer: PurseSession, till: PurseSession, amount: int) -> None:
         """S304 to S308."""
         self.display.step(Step.S304, payer.card.text)
         self.display.step(Step.S305, f"edition {self.store.number}")
         self.display.step(Step.S306)
-        self.check_blacklist((payer, till), Step.S308)
+        self.check_blacklist((payer, till), Step.S308, amount)
         self.check_credit(payer)
 
     def _enough(self, payer: PurseSession, amount: int) -> None:

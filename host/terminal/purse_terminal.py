@@ -45,7 +45,7 @@ class PurseTerminal(Terminal):
             self.display.step(Step.S104, payee.card.text)
             self.display.step(Step.S105, f"edition {self.store.number}")
             self.display.step(Step.S106)
-            self.check_blacklist((payer, payee), Step.S108)
+            self.check_blacklist((payer, payee), Step.S108, amount)
             self.check_credit(payer)
             done = self.finish_same(payer, payee, amount)
             if done is None:

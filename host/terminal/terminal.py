@@ -58,6 +58,7 @@ class Terminal:
     @contextmanager
     def cards(self, slots: Sequence[CardSlot], out: Step) -> Iterator[list[PurseSession]]:
         """Power and lock the cards of some slots, always in the order of their names; eject them after it."""
+        self.store.refresh()
         if len({slot.name for slot in slots}) != len(slots):
             raise RefusedError("two slots are needed, with a card in each")
         try:
@@ -82,21 +83,24 @@ class Terminal:
         if ejection is Ejection.REMOVE_BY_HAND:
             self.display.show(f"{slot.name}: {ejection.value}")
 
-    def check_blacklist(self, sessions: Sequence[PurseSession], lock: Step) -> None:
+    def check_blacklist(self, sessions: Sequence[PurseSession], lock: Step, amount: int = 0) -> None:
         """Do no business with a listed card: lock each out (S108, S206, S308), raise ListedCardError.
 
-        Also raises RefusedError for a card that is locked out already or not active.
+        Also raises RefusedError for a card that is locked out already or not active, and where the policy for
+        an old list does not let ``amount`` minor units move.
         """
         for session in sessions:
             self._learn(session)
-        if warning := self.store.staleness(self.now):
-            self.display.show(f"warning: {warning}")
+        if stale := self.store.staleness(self.now):
+            self.display.show(f"warning: {stale}")
         if listed := [session for session in sessions if session.card in self.store]:
             raise ListedCardError("; ".join([self._lock_out(session, lock) for session in listed]))
         for session in sessions:
             state = session.selected.status.state
             if state is not LifeCycle.ACTIVE:
                 raise RefusedError(f"card {session.card} is {state.text}: no business with it")
+        if stale:
+            self.store.policy.judge(stale, self.money(amount))
 
     def _lock_out(self, session: PurseSession, lock: Step) -> str:
         """Lock a listed card out and see that it is so; returns what happened."""

@@ -92,6 +92,10 @@ def demo_that_fails(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Ran:
         return shell.run("demo")
 
 
+def no_place_for_a_recording(shell: Shell, _: pytest.MonkeyPatch) -> Ran:
+    return shell.run("center", "broadcast", "--air", "pager:nowhere/list.wav")
+
+
 CASES: dict[Callable[[Shell, pytest.MonkeyPatch], Ran], tuple[int, str]] = {
     wrong_amount: (2, "amount 'much': write it in EUR"),
     no_center: (2, "there is no center here; make one with: saifu center init"),
@@ -104,6 +108,7 @@ CASES: dict[Callable[[Shell, pytest.MonkeyPatch], Ran], tuple[int, str]] = {
     endless_card: (8, "without an end"),
     damaged_image: (9, "aoi.card: this is not a card image"),
     no_place_to_write: (9, "aoi.card"),
+    no_place_for_a_recording: (10, "nowhere/list.wav cannot be written"),
 }
 
 
@@ -136,7 +141,7 @@ def test_every_error_has_the_code_of_its_nearest_kind(kind: type[SaifuError]) ->
     nearest = next(parent for parent in kind.__mro__ if parent in EXIT_CODES)
     error = kind.__new__(kind)
     assert exit_code(error) == EXIT_CODES[nearest][0]
-    assert exit_code(error) in range(1, 10)
+    assert exit_code(error) in range(1, 11)
 
 
 def test_every_error_that_the_tree_shows_is_more_than_just_an_error() -> None:

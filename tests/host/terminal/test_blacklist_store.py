@@ -8,7 +8,9 @@ from filelock import FileLock
 
 from apdu.errors import AuthenticityError, FormatError, InputError, RefusedError, StoreError
 from apdu.money import currency
-from broadcast.edition import Edition
+from broadcast.cipher_key import CipherKey, CipherKeys
+from broadcast.edition import Delta, Edition
+from broadcast.tree import ProofTree
 from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.trust import Trust
 from tests.issuer import NOW, Issuer
@@ -112,13 +114,12 @@ def test_nothing_is_written_while_another_process_writes(
 
 
 def forged() -> list[bytes]:
-    """A stranger's, of another issuer, with a card more, a card less, out of order, cut, and with a byte more."""
+    """A stranger's, of another issuer, with a card more, a card less, another card, cut, and with a byte more."""
     edition = ISSUER.edition(9, 5, 6)
     raw = edition.encode()
-    more, swapped = Edition(edition.head, (5, 6, 7)), Edition(edition.head, (6, 5))
-    other = Edition(edition.head, (5, 7))
+    others = [Edition(edition.head, 7, ProofTree(serials)) for serials in ((5, 6, 7), (5,), (5, 7))]
     strangers = [STRANGER.edition(9, 5).encode(), Issuer(number=2).edition(9, 5).encode()]
-    return [*strangers, more.encode(), raw[:-4], swapped.encode(), other.encode(), raw[:-1], raw + b"\0"]
+    return [*strangers, *(other.encode() for other in others), raw[:-1], raw + b"\0", raw[:60]]
 
 
 @pytest.mark.parametrize("raw", forged())
@@ -131,7 +132,7 @@ def test_a_forged_edition_changes_nothing(store: BlacklistStore, folder: Path, r
 
 def test_every_bit_of_a_signed_head_counts(store: BlacklistStore) -> None:
     raw = ISSUER.edition(9, 5).encode()
-    for place in range(14, len(raw)):
+    for place in range(14, 14 + 109):
         turned = raw[:place] + bytes((raw[place] ^ 1,)) + raw[place + 1 :]
         with pytest.raises((AuthenticityError, FormatError)):
             store.import_edition(turned)
@@ -152,7 +153,7 @@ def test_a_damaged_edition_says_what_to_do(store: BlacklistStore, folder: Path) 
     with pytest.raises(StoreError, match="remove this file and import the newest edition again"):
         BlacklistStore(folder)
     (folder / "edition").unlink()
-    assert BlacklistStore(folder).import_edition(ISSUER.edition(3, 5).encode()).serials == (5,)
+    assert BlacklistStore(folder).import_edition(ISSUER.edition(3, 5).encode()).serials.tolist() == [5]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff\xfe", b'{"format": "saifu trust 1"}'])
@@ -183,9 +184,9 @@ def test_a_current_list_is_current_until_the_next_is_due(store: BlacklistStore) 
 def test_a_head_makes_an_older_list_stale_and_the_edition_makes_it_current_again(store: BlacklistStore) -> None:
     store.import_edition(ISSUER.edition(1).encode())
     store.note_head(ISSUER.edition(3).head)
-    assert store.staleness(NOW) == "edition 1 is old: a card has seen edition 3"
+    assert store.staleness(NOW) == "edition 1 is old: edition 3 has been seen"
     store.import_edition(ISSUER.edition(2).encode())
-    assert store.staleness(NOW) == "edition 2 is old: a card has seen edition 3"
+    assert store.staleness(NOW) == "edition 2 is old: edition 3 has been seen"
     store.import_edition(ISSUER.edition(3).encode())
     assert store.staleness(NOW) is None
 
@@ -201,3 +202,103 @@ def test_a_forged_head_is_not_noted(store: BlacklistStore, folder: Path, issuer:
     with pytest.raises(AuthenticityError):
         store.note_head(issuer.edition(99).head)
     assert store.newest_known == BlacklistStore(folder).newest_known == 0
+
+
+# --- expiry, steps, other processes ------------------------------------------------------------------------
+
+
+def test_an_edition_that_has_expired_is_refused_and_known(store: BlacklistStore) -> None:
+    store.import_edition(ISSUER.edition(1, 5).encode(), NOW)
+    late = NOW + 25 * HOUR
+    with pytest.raises(RefusedError, match=r"edition 2 has expired: .* edition 1 stays in force"):
+        store.import_edition(ISSUER.edition(2, 6).encode(), late)
+    assert (store.number, store.newest_known) == (1, 2)
+    assert store.staleness(NOW) == "edition 1 is old: edition 2 has been seen"
+    store.import_edition(ISSUER.edition(2, 6).encode())  # an operator who knows what he does
+    assert store.number == 2
+
+
+def test_another_edition_of_the_same_number_is_refused(store: BlacklistStore) -> None:
+    store.import_edition(ISSUER.edition(2, 5).encode())
+    with pytest.raises(RefusedError, match="another edition 2"):
+        store.import_edition(ISSUER.edition(2, 6).encode())
+    assert ISSUER.id(5) in store
+
+
+def delta(older: Edition, newer: Edition, store: BlacklistStore) -> Delta:
+    read = store.read(newer.delta_from(older))
+    assert isinstance(read, Delta)
+    return read
+
+
+def test_a_step_is_taken_on_the_edition_in_force_only(store: BlacklistStore, folder: Path) -> None:
+    one, two, three = ISSUER.edition(1, 5), ISSUER.edition(2, 5, 6), ISSUER.edition(3, 6)
+    with pytest.raises(RefusedError, match="does not help a terminal without a list"):
+        store.take(delta(one, two, store), NOW)
+    store.take(store.read(one.content()), NOW)
+    with pytest.raises(RefusedError, match="does not fit"):
+        store.take(delta(two, three, store), NOW)
+    store.take(delta(one, two, store), NOW)
+    store.take(delta(two, three, store), NOW)
+    again = BlacklistStore(folder)
+    assert (again.number, ISSUER.id(5) in again, ISSUER.id(6) in again) == (3, False, True)
+    assert again.prove(ISSUER.id(6))[1].root(6) == three.head.body.root
+
+
+def test_what_another_process_takes_is_in_force_here_after_a_look(store: BlacklistStore, folder: Path) -> None:
+    other = BlacklistStore(folder)
+    other.import_edition(ISSUER.edition(3, 5).encode())
+    other.note_head(ISSUER.edition(4).head)
+    assert ISSUER.id(5) not in store
+    store.refresh()
+    assert ISSUER.id(5) in store
+    assert store.newest_known == 4
+    (folder / "edition").unlink()
+    store.refresh()
+    assert store.number == 0
+
+
+def test_a_file_that_is_damaged_meanwhile_is_told_at_every_look(store: BlacklistStore, folder: Path) -> None:
+    store.import_edition(ISSUER.edition(3, 5).encode())
+    (folder / "edition").write_bytes(b"\xff" * 100)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="remove this file"):
+            store.refresh()
+
+
+# --- cipher keys -------------------------------------------------------------------------------------------
+
+
+def cipher_keys(issuer: int = 1, *numbers: int) -> CipherKeys:
+    return CipherKeys(issuer, "terminals", tuple(CipherKey(number, bytes(32)) for number in numbers or (1,)))
+
+
+def test_cipher_keys_are_kept_and_replaced_by_the_next_file(store: BlacklistStore, folder: Path) -> None:
+    assert store.cipher_keys is None
+    store.import_cipher_keys(cipher_keys().encode())
+    assert store.cipher_keys == BlacklistStore(folder).cipher_keys == cipher_keys()
+    BlacklistStore(folder).import_cipher_keys(cipher_keys(1, 1, 2).encode())
+    store.refresh()
+    assert store.cipher_keys == cipher_keys(1, 1, 2)
+
+
+def test_cipher_keys_are_readable_by_their_owner_alone(store: BlacklistStore, folder: Path) -> None:
+    store.import_cipher_keys(cipher_keys().encode())
+    assert (folder / "cipher-keys.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_cipher_keys_of_another_issuer_are_refused(store: BlacklistStore) -> None:
+    with pytest.raises(RefusedError, match="of issuer 2, not 1"):
+        store.import_cipher_keys(cipher_keys(2).encode())
+    assert store.cipher_keys is None
+
+
+# --- what a killed process leaves --------------------------------------------------------------------------
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next_write(store: BlacklistStore, folder: Path) -> None:
+    for name in (".edition.ab_c1d2e", ".newest-head.abcdefgh", ".cipher-keys.json.abcdefgh"):
+        (folder / name).write_bytes(b"half")
+    (folder / ".editions-of-mine").write_bytes(b"not ours")
+    store.import_edition(ISSUER.edition(1, 5).encode())
+    assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == [".editions-of-mine"]

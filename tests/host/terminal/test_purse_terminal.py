@@ -109,7 +109,7 @@ def test_an_old_list_cannot_lock_a_card_that_was_found_again(town: Town) -> None
     with pytest.raises(ListedCardError, match=r"could not be locked out .*950D"):
         town.purse_terminal(stale).remit(card.slot("left"), other.slot("right"), 250)
     assert (card.state, card.balance) == (LifeCycle.ACTIVE, 750)
-    assert town.screen.says("edition 2 is old: a card has seen edition 3")
+    assert town.screen.says("edition 2 is old: edition 3 has been seen")
 
 
 # --- the list's age, and heads that travel with cards --------------------------------------------------------
@@ -125,7 +125,7 @@ def test_a_stale_terminal_learns_from_a_card_and_remembers(town: Town) -> None:
     town.purse_terminal(stale).insert(traveller.slot("left"))
     assert (stale.number, stale.newest_known) == (2, 3)
     assert town.new_store("stale").newest_known == 3
-    assert town.screen.says("warning: edition 2 is old: a card has seen edition 3")
+    assert town.screen.says("warning: edition 2 is old: edition 3 has been seen")
 
 
 def test_the_head_is_carried_to_both_cards_and_their_date_moves(town: Town) -> None:

@@ -1,0 +1,1 @@
+"""The bearers of packets: datagrams, sound, a pager and the public line; see broadcast.bearer."""

@@ -1,0 +1,265 @@
+"""What a terminal's receiver (21) does with packets: keep the authentic and new ones, and put objects together.
+
+Whatever comes in costs bounded time and memory, and nothing of it is believed: what comes out is sealed and
+signed, and is judged by the demodulator and the blacklist store.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import NamedTuple
+
+from apdu.errors import FormatError
+from broadcast.cipher_key import CipherKey
+from broadcast.fountain import FountainDecoder
+from broadcast.packets import Packet, is_authentic
+
+__all__ = [
+    "IDLE_SECONDS",
+    "MAX_SYMBOL_BYTES",
+    "MAX_UNDER_WAY",
+    "Progress",
+    "Reception",
+    "ReceptionStatistics",
+    "Whole",
+    "is_newer",
+]
+
+MAX_UNDER_WAY = 6
+"""Objects that are put together at once."""
+MAX_SYMBOL_BYTES = 16 * 1024 * 1024
+"""Bytes of symbols that all objects under way may come to."""
+IDLE_SECONDS = 3600.0
+"""Time without a useful packet after which an object gives way to any other."""
+
+_MAX_FINISHED = 64
+"""Finished objects that are remembered."""
+
+
+def is_newer(one: int, other: int) -> bool:
+    """Whether one 16-bit edition number comes after another (serial numbers, RFC 1982).
+
+    Exact while they are less than 32768 editions apart: 3.7 years of hourly ones. Of two at that very distance
+    neither is newer.
+    """
+    return 0 < (one - other) & 0xFFFF < 0x8000
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A sealed object that has come together; ``key`` is the number of the cipher key whose tags it had."""
+
+    edition16: int
+    span: int
+    key: int
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an object is: ``have`` of ``need`` symbols; ``need`` and a few more may be necessary."""
+
+    edition16: int
+    span: int
+    have: int
+    need: int
+
+
+@dataclass(slots=True)
+class ReceptionStatistics:
+    """Packets by what became of them; every one received is counted under one of the six after that.
+
+    ``old`` ones are of no newer edition than the one in force, ``duplicate`` ones of an object or a symbol that is
+    here, ``crowded`` ones of an object for which there was no room. Then objects: ``whole`` ones were handed on;
+    ``spoiled`` ones did not come together, or were refused afterwards.
+    """
+
+    received: int = 0
+    malformed: int = 0
+    forged: int = 0
+    old: int = 0
+    duplicate: int = 0
+    crowded: int = 0
+    useful: int = 0
+    whole: int = 0
+    spoiled: int = 0
+
+
+class _Identity(NamedTuple):
+    """What packets must have in common to belong to one object."""
+
+    key: int
+    edition: int
+    span: int
+    symbols: int
+    symbol_size: int
+
+    @property
+    def name(self) -> tuple[int, int]:
+        """Edition and span: whoever has one object of this name needs no other."""
+        return self.edition, self.span
+
+
+@dataclass(slots=True)
+class _Assembly:
+    """An object under way, and when it last had a useful packet."""
+
+    decoder: FountainDecoder
+    useful_at: float
+
+
+class Reception:
+    """Takes packets of every bearer, in any order, damaged, forged or repeated, and gives whole objects."""
+
+    def __init__(self, keys: Sequence[CipherKey], current: int = 0, now: Callable[[], float] = monotonic) -> None:
+        """Receive for the holder of these cipher keys (51).
+
+        ``current`` is the number of the edition in force, 0 for none; ``now`` gives seconds.
+        """
+        self.statistics = ReceptionStatistics()
+        self.heard: int | None = None
+        """The newest edition (16 bits) of any authentic packet so far, taken or not; None before the first."""
+        self._keys = tuple(keys)
+        self._current = current
+        self._now = now
+        self._under_way: dict[_Identity, _Assembly] = {}
+        self._finished: dict[tuple[int, int], None] = {}
+
+    @property
+    def current(self) -> int:
+        """Number of the edition in force, all bits of it; set it when another comes in force. 0: none yet."""
+        return self._current
+
+    @current.setter
+    def current(self, number: int) -> None:
+        """Drop what is not newer than the edition now in force."""
+        if number == self._current:
+            return
+        self._current = number
+        self._under_way = {who: what for who, what in self._under_way.items() if self._is_new(who.edition)}
+        self._finished = {name: None for name in self._finished if self._is_new(name[0])}
+
+    @property
+    def keys(self) -> Sequence[CipherKey]:
+        """The cipher keys of the group; set them when there are others."""
+        return self._keys
+
+    @keys.setter
+    def keys(self, keys: Sequence[CipherKey]) -> None:
+        """Drop what came under a key that is held no more."""
+        gone = {key.number for key in self._keys if key not in keys}
+        self._keys = tuple(keys)
+        self._under_way = {who: what for who, what in self._under_way.items() if who.key not in gone}
+
+    @property
+    def progress(self) -> list[Progress]:
+        """The objects under way, in the order in which they began."""
+        return [
+            Progress(who.edition, who.span, what.decoder.have, what.decoder.need)
+            for who, what in self._under_way.items()
+            if who.name not in self._finished
+        ]
+
+    def take(self, raw: bytes) -> Whole | None:
+        """Take what a bearer gave; return the object that is whole with it, if any. Never raises.
+
+        A delta that does not begin at the edition in force is given too: it may be part of a chain.
+        """
+        self.statistics.received += 1
+        try:
+            packet = Packet.decode(raw)
+        except FormatError:
+            self.statistics.malformed += 1
+            return None
+        key = self._key_of(raw)
+        if key is None:
+            self.statistics.forged += 1
+            return None
+        if self.heard is None or is_newer(packet.edition, self.heard):
+            self.heard = packet.edition
+        if not self._is_new(packet.edition):
+            self.statistics.old += 1
+        elif (packet.edition, packet.span) in self._finished:
+            self.statistics.duplicate += 1
+        else:
+            return self._collect(key, packet)
+        return None
+
+    def forget(self, whole: Whole) -> None:
+        """Begin an object anew that was refused behind us: its seal or signature was bad."""
+        name = whole.edition16, whole.span
+        if name in self._finished:
+            del self._finished[name]
+            self.statistics.spoiled += 1
+
+    def _key_of(self, raw: bytes) -> int | None:
+        """Number of the key that a packet's tag was made with."""
+        return next((key.number for key in self._keys if is_authentic(raw, key.packet_key)), None)
+
+    def _is_new(self, edition: int) -> bool:
+        return self._current == 0 or is_newer(edition, self._current & 0xFFFF)
+
+    def _collect(self, key: int, packet: Packet) -> Whole | None:
+        """Add an authentic packet to its object."""
+        who = _Identity(key, packet.edition, packet.span, packet.symbols, len(packet.symbol))
+        if who not in self._under_way and not self._begin(who):
+            self.statistics.crowded += 1
+            return None
+        assembly = self._under_way[who]
+        had = assembly.decoder.have
+        sealed = assembly.decoder.add(packet.esi, packet.symbol)
+        if assembly.decoder.have == had:
+            self.statistics.duplicate += 1
+            return None
+        self.statistics.useful += 1
+        assembly.useful_at = self._now()
+        if assembly.decoder.spoiled:
+            # the tags were right: somebody of the group forges, or the center sealed the object twice
+            del self._under_way[who]
+            self.statistics.spoiled += 1
+        return None if sealed is None else self._finish(who, sealed)
+
+    def _finish(self, who: _Identity, sealed: bytes) -> Whole:
+        del self._under_way[who]
+        if len(self._finished) >= _MAX_FINISHED:
+            del self._finished[next(iter(self._finished))]
+        self._finished[who.name] = None
+        self.statistics.whole += 1
+        return Whole(who.edition, who.span, who.key, sealed)
+
+    def _begin(self, newcomer: _Identity) -> bool:
+        """Make room for a new object by dropping those worth less; False if it is worth less itself.
+
+        Anybody can record authentic packets and send them again later, of hundreds of objects. If the object that
+        has waited longest gave way, six such packets between two of the live ones would push out the live one
+        each time. But a recording is never newer than what is on the air, so here the older edition gives way: old
+        packets take free places only. Forging a newer edition needs the key of the group; such an object, too,
+        gives way when nothing has come for it in an hour. That hour is one of the clock: counted in
+        packets, it would pass as fast as an attacker sends.
+        """
+        candidates = [*self._under_way, newcomer]
+        kept, bytes_kept = list[_Identity](), 0
+        for who in sorted(candidates, key=lambda who: self._worth(who, candidates), reverse=True):
+            size = who.symbols * who.symbol_size
+            if len(kept) < MAX_UNDER_WAY and bytes_kept + size <= MAX_SYMBOL_BYTES:
+                kept.append(who)
+                bytes_kept += size
+        if newcomer not in kept:
+            return False
+        self._under_way = {who: what for who, what in self._under_way.items() if who in kept}
+        decoder = FountainDecoder(newcomer.symbols, newcomer.symbol_size)
+        self._under_way[newcomer] = _Assembly(decoder, self._now())
+        return True
+
+    def _worth(self, who: _Identity, candidates: list[_Identity]) -> tuple[int, ...]:
+        """How much an object deserves its place; the greater tuple the more.
+
+        First whether it is wanted and alive, then the edition. Of the same edition the delta from the edition in
+        force, then the full list, then the shorter delta; of the same list the newer key, then what is further on.
+        """
+        assembly = self._under_way.get(who)
+        is_alive = assembly is None or self._now() - assembly.useful_at < IDLE_SECONDS
+        newer = sum(is_newer(other.edition, who.edition) for other in candidates)
+        fits = who.span > 0 and self._current > 0 and (who.edition - who.span - self._current) & 0xFFFF == 0
+        have = assembly.decoder.have if assembly else 0
+        return who.name not in self._finished, is_alive, -newer, fits, -who.span, who.key, have

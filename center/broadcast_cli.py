@@ -1,0 +1,137 @@
+"""``saifu center broadcast``, and the cipher keys of terminal groups."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from broadcast.carousel import CarouselStatistics, ObjectStatistics
+from broadcast.cipher_key import CipherKeys
+from center.broadcasting import Broadcast
+from center.cipher_groups import GROUP, cipher_keys, retire_cipher_key, roll_cipher_key
+from center.opening import PassphraseOption, open_center
+from host.air import AirOption, CaOption, CertificateOption, KeyOption, Line, LoginOption, RateOption, open_outlet
+from host.console import JsonOption, desk, emit
+from host.files import write_whole
+from host.progress_screen import Bar, ProgressScreen
+
+__all__ = ["add_to"]
+
+_Group = Annotated[str, typer.Option("--group", help="The terminal group.")]
+_KeysFile = Annotated[Path, typer.Option("--out", help="Where to write the group's keys: a secret, for its terminals.")]
+
+
+def broadcast(
+    context: typer.Context,
+    air: AirOption,
+    group: _Group = GROUP,
+    publishing: Annotated[
+        bool, typer.Option("--publish", help="Also publish, when an edition is due or reports have come in.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=0, help="End after so many seconds.")] = None,
+    rate: RateOption = 1_000_000,
+    ca: CaOption = None,
+    login: LoginOption = None,
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send the blacklist to a group's terminals: for ever, for some seconds, or once into a recording [0013]."""
+    with open_center(desk(context).center_folder, passphrase_file) as center, ProgressScreen(as_json) as screen:
+        keys = cipher_keys(center, group)
+        with open_outlet(air, keys, rate, Line(ca, login, certificate, key)) as outlet:
+            sending = Broadcast(center, group, outlet, publishing)
+            screen.tell(f"group {group}, keys {_numbers(keys)}, on the {outlet.way.value}: {outlet.place or air}")
+            with suppress(KeyboardInterrupt):  # Ctrl-C is how somebody ends a carousel
+                sending.run(seconds, lambda: screen.show(_bars(sending.statistics)))
+    statistics = sending.statistics
+    emit(as_json, _document(group, air, statistics), [_line(one) for one in statistics.objects])
+
+
+def _document(group: str, air: str, statistics: CarouselStatistics) -> dict[str, Any]:
+    fields = ("edition", "span", "key", "kind", "symbols", "pass_bytes", "share", "packets", "passes", "bytes")
+    objects = [{field: getattr(one, field) for field in fields} for one in statistics.objects]
+    return {"group": group, "air": air, "packets": statistics.packets, "bytes": statistics.bytes, "objects": objects}
+
+
+def _name(one: ObjectStatistics) -> str:
+    what = f"step {one.edition - one.span} to {one.edition}" if one.span else f"full list {one.edition}"
+    return f"{what}, key {one.key}"
+
+
+def _line(one: ObjectStatistics) -> str:
+    return f"{_name(one)}: {one.packets} packets, {one.bytes} bytes, {one.packets / one.symbols:.1f} times the object"
+
+
+def _bars(statistics: CarouselStatistics) -> Iterator[Bar]:
+    """A bar for the pass of each object."""
+    for one in statistics.objects:
+        done = one.packets % one.symbols or min(one.packets, one.symbols)
+        yield Bar(_name(one), f"{_name(one)}, pass {one.passes}", done, one.symbols)
+
+
+def cipher_keys_command(
+    context: typer.Context,
+    out: _KeysFile,
+    group: _Group = GROUP,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the cipher keys of a group into a file for its terminals; a new group gets its first one."""
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        keys = cipher_keys(center, group)
+    _give_out(keys, out, as_json)
+
+
+def roll_command(
+    context: typer.Context,
+    out: _KeysFile,
+    group: _Group = GROUP,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the group's next cipher key; the broadcast goes out under the old ones too, until they are retired."""
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        keys = roll_cipher_key(center, group)
+    _give_out(keys, out, as_json)
+
+
+def retire_command(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(min=1, max=0xFFFF, help="Number of the cipher key.")],
+    out: _KeysFile,
+    group: _Group = GROUP,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send nothing under a cipher key any more: terminals that hold no newer one are left behind."""
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        keys = retire_cipher_key(center, number, group)
+    _give_out(keys, out, as_json)
+
+
+def _give_out(keys: CipherKeys, out: Path, as_json: bool) -> None:
+    write_whole(out, keys.encode().encode(), 0o600)
+    numbers = [key.number for key in keys.keys]
+    document = {"group": keys.group, "cipher_keys": numbers, "file": str(out)}
+    text = f"group {keys.group}, cipher keys {_numbers(keys)}: {out}; give it to this group's terminals only"
+    emit(as_json, document, [text])
+
+
+def _numbers(keys: CipherKeys) -> str:
+    return ", ".join(str(key.number) for key in keys.keys)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the center's group."""
+    commands: dict[str, Callable[..., None]] = {
+        "broadcast": broadcast,
+        "cipher-keys": cipher_keys_command,
+        "roll-cipher-key": roll_command,
+        "retire-cipher-key": retire_command,
+    }
+    for name, command in commands.items():
+        app.command(name)(command)

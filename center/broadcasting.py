@@ -1,0 +1,96 @@
+"""The transmitter (24) at work: the carousel of a terminal group goes out over one bearer, edition after edition."""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from broadcast.bearer import Way
+from broadcast.carousel import Carousel, CarouselStatistics
+from center.center import Center
+from center.editions import publish, unpublished
+from center.transmission import on_air
+from host.air import Outlet
+
+__all__ = ["Broadcast"]
+
+_CHUNK = 32
+"""Packets that are handed to the bearer at a time."""
+_LOOK_SECONDS = 5.0
+"""How long a new edition may wait until it goes on the air."""
+_WAIT_SECONDS = 0.2
+_REDUNDANCY = 1.5
+"""Packets in a recording for each that a receiver needs: a third of them may be lost."""
+
+
+class Broadcast:
+    """Sends what ``on_air`` seals: for ever, for some time, or once as a recording."""
+
+    def __init__(self, center: Center, group: str, outlet: Outlet, publishing: bool = False) -> None:
+        """``publishing`` also makes the next edition, when it is due or the list has changed."""
+        self._center, self._group, self._outlet = center, group, outlet
+        self._publishing = publishing
+        self._carousel = self._load()
+        self._looked = time.monotonic()
+
+    @property
+    def statistics(self) -> CarouselStatistics:
+        """What has been sent of the objects that are on the air now."""
+        return self._carousel.statistics
+
+    def _load(self) -> Carousel:
+        if self._publishing and unpublished(self._center):
+            publish(self._center)
+        self._objects = on_air(self._center, self._group)
+        return Carousel(self._objects, self._outlet.symbol_size)
+
+    def _look(self) -> bool:
+        """Look for a new edition or key now and then; returns whether there is one."""
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        before = self._objects
+        carousel = self._load()
+        if self._objects == before:
+            return False
+        self._carousel = carousel
+        return True
+
+    def run(self, seconds: float | None = None, progress: Callable[[], None] = lambda: None) -> None:
+        """Send; ``progress`` is called now and then. A recording is made once, whatever ``seconds`` says."""
+        send = {Way.AIR: self._turn, Way.RECORDING: self._record, Way.LINE: self._serve}[self._outlet.way]
+        end = None if seconds is None else time.monotonic() + seconds
+        for _ in send():
+            progress()
+            if end is not None and time.monotonic() >= end:
+                break
+
+    def _turn(self) -> Iterator[None]:
+        """The carousel, round and round."""
+        air = self._outlet.of(0)
+        while True:
+            packets = self._carousel.packets()
+            while not self._look():
+                air.send(list(islice(packets, _CHUNK)))
+                yield
+
+    def _record(self) -> Iterator[None]:
+        """Every object once, with packets to spare."""
+        air, packets = self._outlet.of(0), self._carousel.burst(_REDUNDANCY)
+        for start in range(0, len(packets), _CHUNK):
+            air.send(packets[start : start + _CHUNK])
+            yield
+
+    def _serve(self) -> Iterator[None]:
+        """The line loses nothing: each object lies there whole, for whoever comes; under each key in its channel."""
+        served = set[int]()
+        while True:
+            packets: dict[int, list[bytes]] = {key: [] for key in served}
+            for one, bundle in zip(self._objects, self._carousel.bundle(), strict=True):
+                packets[one.key.number] = [*packets.get(one.key.number, []), *bundle]
+            for key, content in packets.items():
+                self._outlet.of(key).send(content)
+            served = {key for key, content in packets.items() if content}
+            yield
+            while not self._look():
+                time.sleep(_WAIT_SECONDS)
+                yield

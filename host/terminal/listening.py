@@ -1,0 +1,168 @@
+"""Receiver (21) and demodulator (22) at work: from packets of a bearer to an edition in force [0014].
+
+It listens whenever the terminal is on, or once, when the owner presses a button.
+"""
+
+import time
+from collections.abc import Callable
+
+from apdu.errors import AuthenticityError, FormatError, InputError, RefusedError, SaifuError
+from broadcast.bearer import Receiver, Way
+from broadcast.cipher_key import CipherKeys
+from broadcast.demodulator import demodulate
+from broadcast.edition import Delta, Edition
+from broadcast.reception import Reception, Whole
+from host.air import Line, open_receiver
+from host.terminal.blacklist_store import BlacklistStore
+
+__all__ = ["Listener"]
+
+_PENDING_MOST = 16
+"""Deltas that are kept until the edition that they go on from is there."""
+_TURN_SECONDS = 60.0
+_ASK_SECONDS = 5.0
+"""Long enough for a line to say what it has."""
+_LOW = 0xFFFF
+
+
+class Listener:
+    """Takes packets in and puts what the center sent in force; whatever comes, the old list stays until then."""
+
+    def __init__(
+        self, store: BlacklistStore, tell: Callable[[str], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        """``tell`` is given one line for each thing worth telling; raises InputError without cipher keys."""
+        self._store, self._tell, self._clock = store, tell, clock
+        self._keys = self._read_keys()
+        self.reception = Reception(self._keys.keys, store.number)
+        self._pending: dict[int, tuple[Delta, Whole]] = {}
+
+    def _read_keys(self) -> CipherKeys:
+        keys = self._store.cipher_keys
+        if keys is None:
+            raise InputError(
+                "this terminal has no cipher keys, so it can't read broadcasts; take those of its group from the "
+                "center (saifu center cipher-keys) and give them in with: saifu terminal import FILE"
+            )
+        return keys
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the list is in date, and nothing newer has been heard of."""
+        return self._store.staleness(int(self._clock())) is None and not self.reception.progress
+
+    def tune_in(
+        self,
+        air: str,
+        line: Line,
+        seconds: float | None = None,
+        once: bool = False,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Open a bearer by its name and listen; on a line the channel changes with the newest cipher key.
+
+        Raises InputError and BearerError.
+        """
+        end = None if seconds is None else time.monotonic() + seconds
+        while True:
+            keys = self._keys
+            with open_receiver(air, keys, lambda: self._store.number, line) as receiver:
+                while keys is self._keys:
+                    left = None if end is None else max(end - time.monotonic(), 0.0)
+                    self.listen(receiver, _turn(receiver, left, once), once, progress)
+                    self._follow_store()
+                    if receiver.way is not Way.LINE or once or (end is not None and time.monotonic() >= end):
+                        return
+
+    def listen(
+        self,
+        receiver: Receiver,
+        seconds: float | None = None,
+        once: bool = False,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take packets until the bearer ends or ``seconds`` have passed.
+
+        ``once`` ends as soon as what is on the air is in force; ``progress`` is called after each packet.
+        """
+        for raw in receiver.packets(seconds):
+            self.take(raw)
+            progress()
+            if once and self._store.number and self.reception.heard == self._store.number & _LOW:
+                break
+
+    def take(self, raw: bytes) -> None:
+        """Take one packet in; raises StoreError alone."""
+        self._follow_store()
+        whole = self.reception.take(raw)
+        if whole is not None:
+            self._demodulate(whole)
+
+    def _follow_store(self) -> None:
+        """Another process may have taken an edition or new keys in."""
+        self._store.refresh()
+        self.reception.current = self._store.number
+        if self._store.cipher_keys is not self._keys:
+            self._keys = self._read_keys()
+            self.reception.keys = self._keys.keys
+
+    def _demodulate(self, whole: Whole) -> None:
+        try:
+            read = self._store.read(demodulate(whole.sealed, self._keys))
+            _check_label(read, whole)
+        except (FormatError, AuthenticityError) as error:
+            self._refuse(whole, error)
+            return
+        if isinstance(read, Delta) and read.base > self._store.number:
+            self._keep(read, whole)
+        elif self._put_in_force(read, whole):
+            self._go_on()
+
+    def _refuse(self, whole: Whole, error: SaifuError) -> None:
+        """Whoever holds the packets' key may send what they like: only what the center signed is taken."""
+        self.reception.forget(whole)
+        self._tell(f"refused: {error}")
+
+    def _keep(self, delta: Delta, whole: Whole) -> None:
+        """A part of a chain that comes before its turn."""
+        if delta.base not in self._pending and len(self._pending) >= _PENDING_MOST:
+            del self._pending[min(self._pending)]
+        self._pending[delta.base] = delta, whole
+        self._tell(f"the step from edition {delta.base} to {delta.number} is kept until edition {delta.base} is here")
+
+    def _go_on(self) -> None:
+        """Apply the kept steps that fit now, and drop those that are behind."""
+        while kept := self._pending.pop(self._store.number, None):
+            if not self._put_in_force(*kept):
+                break
+        self._pending = {base: kept for base, kept in self._pending.items() if base > self._store.number}
+
+    def _put_in_force(self, read: Edition | Delta, whole: Whole) -> bool:
+        """Returns whether the edition is in force now; if not, the reason is told."""
+        try:
+            edition = self._store.take(read, int(self._clock()))
+        except (FormatError, AuthenticityError) as error:
+            self._refuse(whole, error)
+            return False
+        except RefusedError as error:
+            self._tell(f"not taken: {error}")
+            return False
+        self.reception.current = edition.number
+        how = f"by the step from edition {read.base}" if isinstance(read, Delta) else "as a full list"
+        self._tell(f"edition {edition.number} is in force: {edition.tree.count} cards listed, {how}")
+        return True
+
+
+def _turn(receiver: Receiver, left: float | None, once: bool) -> float | None:
+    """How long to listen at a stretch: a line is left now and then, to see whether the keys have changed."""
+    if receiver.way is not Way.LINE:
+        return left
+    most = _ASK_SECONDS if once else _TURN_SECONDS
+    return most if left is None else min(left, most)
+
+
+def _check_label(read: Edition | Delta, whole: Whole) -> None:
+    """Packets that say another edition or span than what they carry come from nobody who wishes us well."""
+    span = read.number - read.base if isinstance(read, Delta) else 0
+    if (read.number & _LOW, span) != (whole.edition16, whole.span):
+        raise FormatError("the packets name another edition than the one that they carry")
