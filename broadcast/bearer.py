@@ -47,6 +47,8 @@ class Transmitter(_Closing, ABC):
     way: Way = Way.AIR
     symbol_size: int = 184
     """Bytes of a packet's symbol that suit this bearer best; a multiple of 8."""
+    packet_rate: float | None = None
+    """Bits of packets, without what the bearer adds, that go out in a second; None: as many as the line takes."""
 
     @abstractmethod
     def send(self, packets: Sequence[bytes]) -> None:

@@ -15,6 +15,7 @@ from broadcast.fountain import FountainDecoder
 from broadcast.packets import Packet, is_authentic
 
 __all__ = [
+    "HALF_LIFE_SECONDS",
     "IDLE_SECONDS",
     "MAX_SYMBOL_BYTES",
     "MAX_UNDER_WAY",
@@ -31,9 +32,15 @@ MAX_SYMBOL_BYTES = 16 * 1024 * 1024
 """Bytes of symbols that all objects under way may come to."""
 IDLE_SECONDS = 3600.0
 """Time without a useful packet after which an object gives way to any other."""
+HALF_LIFE_SECONDS = 600.0
+"""Time after which what was heard of an object counts half."""
 
 _MAX_FINISHED = 64
 """Finished objects that are remembered."""
+_MAX_HEARD = 64
+"""Objects whose packets are counted."""
+_PRIORITY = 2
+"""How many times as much as from an object under way must be heard from another before that one takes its place."""
 
 
 def is_newer(one: int, other: int) -> bool:
@@ -108,6 +115,32 @@ class _Assembly:
     useful_at: float
 
 
+class _Traffic:
+    """How much was heard lately of which object: packets, of which each counts half after HALF_LIFE_SECONDS.
+
+    Whatever comes, an object that has more than one packet in 65 is among the 64 that are counted (Misra and Gries,
+    Finding repeated elements, 1982).
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[_Identity, float] = {}
+        self._counted_at = 0.0
+
+    def count(self, who: _Identity, now: float) -> None:
+        """Count a packet; of too many objects each loses one for it."""
+        fading = 0.5 ** ((now - self._counted_at) / HALF_LIFE_SECONDS)
+        self._counted_at = now
+        self._counts = {one: count * fading for one, count in self._counts.items()}
+        if who in self._counts or len(self._counts) < _MAX_HEARD:
+            self._counts[who] = self._counts.get(who, 0.0) + 1.0
+        else:
+            self._counts = {one: count - 1.0 for one, count in self._counts.items() if count > 1.0}
+
+    def of(self, who: _Identity) -> float:
+        """Packets of an object, as they count now."""
+        return self._counts.get(who, 0.0)
+
+
 class Reception:
     """Takes packets of every bearer, in any order, damaged, forged or repeated, and gives whole objects."""
 
@@ -123,6 +156,7 @@ class Reception:
         self._current = current
         self._now = now
         self._under_way: dict[_Identity, _Assembly] = {}
+        self._traffic = _Traffic()
         self._finished: dict[tuple[int, int], None] = {}
 
     @property
@@ -202,9 +236,11 @@ class Reception:
     def _collect(self, key: int, packet: Packet) -> Whole | None:
         """Add an authentic packet to its object."""
         who = _Identity(key, packet.edition, packet.span, packet.symbols, len(packet.symbol))
-        if who not in self._under_way and not self._begin(who):
-            self.statistics.crowded += 1
-            return None
+        if who not in self._under_way:
+            self._traffic.count(who, self._now())
+            if not self._begin(who):
+                self.statistics.crowded += 1
+                return None
         assembly = self._under_way[who]
         had = assembly.decoder.have
         sealed = assembly.decoder.add(packet.esi, packet.symbol)
@@ -212,6 +248,8 @@ class Reception:
             self.statistics.duplicate += 1
             return None
         self.statistics.useful += 1
+        if had:  # the first was counted before there was a place
+            self._traffic.count(who, self._now())
         assembly.useful_at = self._now()
         if assembly.decoder.spoiled:
             # the tags were right: somebody of the group forges, or the center sealed the object twice
@@ -230,26 +268,45 @@ class Reception:
     def _begin(self, newcomer: _Identity) -> bool:
         """Make room for a new object by dropping those worth less; False if it is worth less itself.
 
-        Anybody can record authentic packets and send them again later, of hundreds of objects. If the object that
-        has waited longest gave way, six such packets between two of the live ones would push out the live one
-        each time. But a recording is never newer than what is on the air, so here the older edition gives way: old
-        packets take free places only. Forging a newer edition needs the key of the group; such an object, too,
-        gives way when nothing has come for it in an hour. That hour is one of the clock: counted in
-        packets, it would pass as fast as an attacker sends.
+        Every second place goes by the edition, the newest first. Anybody can record authentic packets and send them
+        again later, of hundreds of objects, and as many as they like; but a recording is never newer than what is on
+        the air, so it cannot take these places. Forging a newer edition needs the key of the group. Whoever has it
+        can take them with a packet of each false object in an hour, when one that nothing came for gives way.
+        That hour is one of the clock: counted in packets, it would pass as fast as an attacker sends.
+
+        So the other places go by what was heard of an object lately, taken up or not. To keep what is on the
+        air out of these, too, somebody with the key must send more than half as much, for each of them, all the time.
         """
         candidates = [*self._under_way, newcomer]
-        kept, bytes_kept = list[_Identity](), 0
-        for who in sorted(candidates, key=lambda who: self._worth(who, candidates), reverse=True):
-            size = who.symbols * who.symbol_size
-            if len(kept) < MAX_UNDER_WAY and bytes_kept + size <= MAX_SYMBOL_BYTES:
-                kept.append(who)
-                bytes_kept += size
+        by_edition = sorted(candidates, key=lambda who: self._worth(who, candidates), reverse=True)
+        by_traffic = sorted(by_edition, key=self._share, reverse=True)
+        kept = self._fitting(by_edition, by_traffic)
         if newcomer not in kept:
             return False
         self._under_way = {who: what for who, what in self._under_way.items() if who in kept}
         decoder = FountainDecoder(newcomer.symbols, newcomer.symbol_size)
         self._under_way[newcomer] = _Assembly(decoder, self._now())
         return True
+
+    @staticmethod
+    def _fitting(*orders: list[_Identity]) -> set[_Identity]:
+        """Fill the places from these orders in turn."""
+        kept, bytes_kept, queues = set[_Identity](), 0, [list(order) for order in orders]
+        while len(kept) < MAX_UNDER_WAY and any(queues):
+            for queue in queues:
+                while queue and len(kept) < MAX_UNDER_WAY:
+                    who = queue.pop(0)
+                    size = who.symbols * who.symbol_size
+                    if who not in kept and bytes_kept + size <= MAX_SYMBOL_BYTES:
+                        kept.add(who)
+                        bytes_kept += size
+                        break
+        return kept
+
+    def _share(self, who: _Identity) -> tuple[bool, float]:
+        """How much of the air an object has, if it is wanted; one under way counts more, so that it can end."""
+        factor = _PRIORITY if who in self._under_way else 1
+        return who.name not in self._finished, factor * self._traffic.of(who)
 
     def _worth(self, who: _Identity, candidates: list[_Identity]) -> tuple[int, ...]:
         """How much an object deserves its place; the greater tuple the more.

@@ -38,6 +38,8 @@ _WIDTHS = (0, 1, 4, 16)
 _ROUNDS = 3
 _STATE = 64
 """Bits of the range coder's state."""
+_PIECE = 1 << 16
+"""Symbols that are made or taken at a time, which keeps what is only on its way small."""
 
 
 def information_limit(universe: int, count: int) -> float:
@@ -266,6 +268,10 @@ def _others(members: _Wide, universe: int) -> _Wide:
     return np.flatnonzero(absent)
 
 
+def _pieces(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + _PIECE, count)) for start in range(0, count, _PIECE))
+
+
 class _Writer:
     """The coder on the encoder's side."""
 
@@ -275,7 +281,9 @@ class _Writer:
     def bits(self, values: _Wide, width: int) -> None:
         """Write the low bits of each value."""
         for shift, size in _fields(width):
-            self._coder.encode((values >> shift & (1 << size) - 1).astype(np.int32), stream.model.Uniform(1 << size))
+            model = stream.model.Uniform(1 << size)
+            for piece in _pieces(values.size):
+                self._coder.encode((values[piece] >> shift & (1 << size) - 1).astype(np.int32), model)
 
     def number(self, value: int) -> None:
         """Write a number from 0 to 2^33 - 2, small ones in few bits."""
@@ -288,16 +296,17 @@ class _Writer:
         coded = members if 2 * members.size <= universe else _others(members, universe)
         if not coded.size:
             return
-        gaps = np.diff(coded, prepend=-1) - 1
+        gaps = np.diff(coded, prepend=-1)
+        gaps -= 1
         law = _gaps(universe, coded.size)
-        self._high(gaps >> law.low_bits, law)
+        self.number(sum(int(((gaps[piece] >> law.low_bits) // law.escape).sum()) for piece in _pieces(gaps.size)))
+        for piece in _pieces(gaps.size):
+            self._high(gaps[piece] >> law.low_bits, law)
         self.bits(gaps, law.low_bits)
 
     def _high(self, high: _Wide, law: _Gaps) -> None:
         escapes = high // law.escape
-        total = int(escapes.sum())
-        self.number(total)
-        symbols = np.full(high.size + total, law.escape, np.int32)
+        symbols = np.full(high.size + int(escapes.sum()), law.escape, np.int32)
         symbols[np.arange(high.size) + np.cumsum(escapes)] = high - escapes * law.escape
         self._coder.encode(symbols, law.model)
 
@@ -320,27 +329,28 @@ class _Reader:
         words = np.frombuffer(raw.ljust(-(-len(raw) // 4) * 4, b"\x00"), ">u4")
         self._coder = stream.queue.RangeDecoder(words.astype(np.uint32))
 
-    def _symbols(self, model: object, count: int) -> _Wide:
+    def _symbols(self, model: object, count: int) -> NDArray[np.int32]:
         try:
-            return np.asarray(self._coder.decode(model, count), np.int64)
+            return np.asarray(self._coder.decode(model, count), np.int32)
         except AssertionError:  # how the library says that the bytes are in no symbol's interval
             raise FormatError("a coded set has bytes that no encoder writes") from None
 
-    def bits(self, count: int, width: int) -> _Wide:
-        """Read values of so many bits each."""
-        values = np.zeros(count, np.int64)
+    def bits(self, values: _Wide, width: int) -> _Wide:
+        """Put so many bits, which are read, behind each value."""
         for _, size in _fields(width):
-            values = values << size | self._symbols(stream.model.Uniform(1 << size), count)
+            model = stream.model.Uniform(1 << size)
+            for piece in _pieces(values.size):
+                values[piece] = values[piece] << size | self._symbols(model, piece.stop - piece.start)
         return values
 
     def number(self, most: int) -> int:
         """Read a number of at most this."""
         width = 0
-        while self.bits(1, 1)[0]:
+        while self.bits(np.zeros(1, np.int64), 1)[0]:
             width += 1
             if 1 << width > most + 1:
                 raise FormatError(f"a coded set has a number above {most}")
-        value = (1 << width | int(self.bits(1, width)[0])) - 1
+        value = int(self.bits(np.ones(1, np.int64), width)[0]) - 1
         if value > most:
             raise FormatError(f"a coded set has {value} where at most {most} can be")
         return value
@@ -356,15 +366,20 @@ class _Reader:
             return np.empty(0, np.int64)
         law = _gaps(universe, count)
         high = self._high(law, count, (universe - count >> law.low_bits) // law.escape)
-        gaps = high << law.low_bits | self.bits(count, law.low_bits)
-        members = np.cumsum(gaps + 1) - 1
+        members = self.bits(high, law.low_bits)  # the gaps until they are added up, all in one place
+        members += 1
+        np.cumsum(members, out=members)
+        members -= 1
         if members[-1] >= universe:
             raise FormatError(f"a coded set has a member beyond its universe of {universe}")
         return members
 
     def _high(self, law: _Gaps, count: int, most: int) -> _Wide:
-        symbols = self._symbols(law.model, count + self.number(most))
-        ends = np.flatnonzero(symbols != law.escape)
-        if ends.size != count or ends[-1] != symbols.size - 1:
+        escapes = self.number(most)
+        symbols = np.empty(count + escapes, np.int64)
+        for piece in _pieces(symbols.size):
+            symbols[piece] = self._symbols(law.model, piece.stop - piece.start)
+        is_end = symbols != law.escape
+        if np.count_nonzero(is_end) != count or not is_end[-1]:
             raise FormatError("a coded set has another number of escapes than it says")
-        return np.diff(np.cumsum(symbols)[ends], prepend=0)
+        return np.diff(np.cumsum(symbols)[is_end], prepend=0) if escapes else symbols

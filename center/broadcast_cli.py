@@ -7,10 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from apdu.errors import RefusedError
+from broadcast.bearer import Way
 from broadcast.carousel import CarouselStatistics, ObjectStatistics
 from broadcast.cipher_key import CipherKeys
 from center.broadcasting import Broadcast
-from center.cipher_groups import GROUP, cipher_keys, retire_cipher_key, roll_cipher_key
+from center.center import Center
+from center.cipher_groups import GROUP, cipher_keys, groups, retire_cipher_key, roll_cipher_key
 from center.opening import PassphraseOption, open_center
 from host.air import AirOption, CaOption, CertificateOption, KeyOption, Line, LoginOption, RateOption, open_outlet
 from host.console import JsonOption, desk, emit
@@ -30,6 +33,9 @@ def broadcast(
     publishing: Annotated[
         bool, typer.Option("--publish", help="Also publish, when an edition is due or reports have come in.")
     ] = False,
+    steps_only: Annotated[
+        bool, typer.Option("--steps-only", help="Leave full lists out: for a channel too narrow for them.")
+    ] = False,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0, help="End after so many seconds.")] = None,
     rate: RateOption = 1_000_000,
     ca: CaOption = None,
@@ -41,20 +47,49 @@ def broadcast(
 ) -> None:
     """Send the blacklist to a group's terminals: for ever, for some seconds, or once into a recording [0013]."""
     with open_center(desk(context).center_folder, passphrase_file) as center, ProgressScreen(as_json) as screen:
-        keys = cipher_keys(center, group)
+        keys = _known_keys(center, group)
         with open_outlet(air, keys, rate, Line(ca, login, certificate, key)) as outlet:
-            sending = Broadcast(center, group, outlet, publishing)
+            sending = Broadcast(center, group, outlet, publishing, steps_only)
             screen.tell(f"group {group}, keys {_numbers(keys)}, on the {outlet.way.value}: {outlet.place or air}")
-            with suppress(KeyboardInterrupt):  # Ctrl-C is how somebody ends a carousel
-                sending.run(seconds, lambda: screen.show(_bars(sending.statistics)))
+            # Ctrl-C is how somebody ends a carousel; a recording that is cut short is none
+            with suppress(*(() if outlet.way is Way.RECORDING else (KeyboardInterrupt,))):
+                sending.run(seconds, _progress(sending, screen))
     statistics = sending.statistics
-    emit(as_json, _document(group, air, statistics), [_line(one) for one in statistics.objects])
+    document = {"group": group, "air": air, "place": outlet.place or air, "told": screen.told}
+    speed = outlet.packet_rate
+    emit(as_json, document | _document(statistics, speed), [_line(one, speed) for one in statistics.objects])
 
 
-def _document(group: str, air: str, statistics: CarouselStatistics) -> dict[str, Any]:
+def _known_keys(center: Center, group: str) -> CipherKeys:
+    """The keys to seal with; a group that no terminal was given keys of is a slip of the pen."""
+    if group != GROUP and group not in groups(center):
+        raise RefusedError(f"there is no group {group} (saifu center cipher-keys --group {group} --out FILE makes it)")
+    return cipher_keys(center, group)
+
+
+def _progress(sending: Broadcast, screen: ProgressScreen) -> Callable[[], None]:
+    """Bars, and a line when something else comes on the air."""
+    names = [_name(one) for one in sending.statistics.objects]
+
+    def show() -> None:
+        """Look at what is on the air now."""
+        statistics = sending.statistics
+        now = [_name(one) for one in statistics.objects]
+        if now != names:
+            screen.tell(f"now on the air: {'; '.join(now)}")
+            names[:] = now
+        screen.show(_bars(statistics))
+
+    return show
+
+
+def _document(statistics: CarouselStatistics, rate: float | None) -> dict[str, Any]:
     fields = ("edition", "span", "key", "kind", "symbols", "pass_bytes", "share", "packets", "passes", "bytes")
-    objects = [{field: getattr(one, field) for field in fields} for one in statistics.objects]
-    return {"group": group, "air": air, "packets": statistics.packets, "bytes": statistics.bytes, "objects": objects}
+    objects = [
+        {field: getattr(one, field) for field in fields} | {"expected_seconds": _expected(one, rate)}
+        for one in statistics.objects
+    ]
+    return {"packets": statistics.packets, "bytes": statistics.bytes, "objects": objects}
 
 
 def _name(one: ObjectStatistics) -> str:
@@ -62,8 +97,16 @@ def _name(one: ObjectStatistics) -> str:
     return f"{what}, key {one.key}"
 
 
-def _line(one: ObjectStatistics) -> str:
-    return f"{_name(one)}: {one.packets} packets, {one.bytes} bytes, {one.packets / one.symbols:.1f} times the object"
+def _expected(one: ObjectStatistics, rate: float | None) -> float | None:
+    """Seconds until a terminal that is switched on has it, without losses; None on a line."""
+    return None if rate is None else round(one.expected_seconds(rate, loss=0), 1)
+
+
+def _line(one: ObjectStatistics, rate: float | None) -> str:
+    sent = f"{one.packets} packets, {one.bytes} bytes, {one.packets / one.symbols:.1f} times the object"
+    seconds = _expected(one, rate)
+    soon = "" if seconds is None else f"; a terminal that is switched on has it after {seconds} s"
+    return f"{_name(one)}: {sent}{soon}"
 
 
 def _bars(statistics: CarouselStatistics) -> Iterator[Bar]:

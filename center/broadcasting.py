@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from apdu.errors import RefusedError
 from broadcast.bearer import Way
-from broadcast.carousel import Carousel, CarouselStatistics
+from broadcast.carousel import Carousel, CarouselStatistics, OnAir
 from center.center import Center
 from center.editions import publish, unpublished
 from center.transmission import on_air
@@ -25,11 +26,18 @@ _REDUNDANCY = 1.5
 class Broadcast:
     """Sends what ``on_air`` seals: for ever, for some time, or once as a recording."""
 
-    def __init__(self, center: Center, group: str, outlet: Outlet, publishing: bool = False) -> None:
-        """``publishing`` also makes the next edition, when it is due or the list has changed."""
+    def __init__(
+        self, center: Center, group: str, outlet: Outlet, publishing: bool = False, steps_only: bool = False
+    ) -> None:
+        """``publishing`` also makes the next edition, when it is due or the list has changed.
+
+        ``steps_only`` leaves the full lists out, for a channel that is too narrow for them. Raises RefusedError
+        when there is nothing to send.
+        """
         self._center, self._group, self._outlet = center, group, outlet
-        self._publishing = publishing
-        self._carousel = self._load()
+        self._publishing, self._steps_only = publishing, steps_only
+        self._stopping = False
+        self._put_on(self._load())
         self._looked = time.monotonic()
 
     @property
@@ -37,32 +45,42 @@ class Broadcast:
         """What has been sent of the objects that are on the air now."""
         return self._carousel.statistics
 
-    def _load(self) -> Carousel:
+    def _load(self) -> list[OnAir]:
+        """What is to be on the air now."""
         if self._publishing and unpublished(self._center):
             publish(self._center)
-        self._objects = on_air(self._center, self._group)
-        return Carousel(self._objects, self._outlet.symbol_size)
+        objects = [one for one in on_air(self._center, self._group) if one.span or not self._steps_only]
+        if not objects:
+            raise RefusedError("there is no step to send yet: only one edition was published")
+        return objects
+
+    def _put_on(self, objects: list[OnAir]) -> None:
+        self._objects, self._carousel = objects, Carousel(objects, self._outlet.symbol_size)
 
     def _look(self) -> bool:
         """Look for a new edition or key now and then; returns whether there is one."""
         if time.monotonic() - self._looked < _LOOK_SECONDS:
             return False
         self._looked = time.monotonic()
-        before = self._objects
-        carousel = self._load()
-        if self._objects == before:
+        objects = self._load()
+        if objects == self._objects:
             return False
-        self._carousel = carousel
+        self._put_on(objects)
         return True
 
     def run(self, seconds: float | None = None, progress: Callable[[], None] = lambda: None) -> None:
         """Send; ``progress`` is called now and then. A recording is made once, whatever ``seconds`` says."""
-        send = {Way.AIR: self._turn, Way.RECORDING: self._record, Way.LINE: self._serve}[self._outlet.way]
-        end = None if seconds is None else time.monotonic() + seconds
+        way = self._outlet.way
+        send = {Way.AIR: self._turn, Way.RECORDING: self._record, Way.LINE: self._serve}[way]
+        end = None if seconds is None or way is Way.RECORDING else time.monotonic() + seconds
         for _ in send():
             progress()
-            if end is not None and time.monotonic() >= end:
+            if self._stopping or (end is not None and time.monotonic() >= end):
                 break
+
+    def stop(self) -> None:
+        """End ``run``, from another thread, after what is being sent."""
+        self._stopping = True
 
     def _turn(self) -> Iterator[None]:
         """The carousel, round and round."""

@@ -170,6 +170,11 @@ class Outlet:
         """Bytes of a symbol that suit it."""
         return self._transmitter.symbol_size
 
+    @property
+    def packet_rate(self) -> float | None:
+        """Bits of packets that go out in a second; None on a line."""
+        return self._transmitter.packet_rate
+
     def of(self, key: int) -> Transmitter:
         """The transmitter for what is sealed with a cipher key."""
         if self._beside is None:
@@ -195,14 +200,17 @@ def open_outlet(air: str, keys: CipherKeys, rate: float = 1_000_000, line: Line 
             broker = _broker(place, air, line)
             newest = MqttTransmitter(broker, keys.issuer, _channel(keys, keys.newest.number))
             return Outlet(newest, lambda key: MqttTransmitter(broker, keys.issuer, _channel(keys, key)))
-        case "http":
+        case "http" | "https":
             return _serve(place, air, keys, line)
     raise _unknown(air)
 
 
 def _serve(place: str, air: str, keys: CipherKeys, line: Line) -> Outlet:
+    if "/" in place or air.startswith("https"):
+        text = "the center serves at http:PORT or http:HOST:PORT; with --certificate and --key it is https"
+        raise InputError(f"--air {air}: {text}")
     host, _, port = place.rpartition(":")
-    newest = _channel(keys, keys.newest.number)
-    service = HttpTransmitter(host or _LOOPBACK, _port(port, air), keys.issuer, newest, line.certificate, line.key)
+    host, newest = host.strip("[]") or _LOOPBACK, _channel(keys, keys.newest.number)
+    service = HttpTransmitter(host, _port(port, air), keys.issuer, newest, line.certificate, line.key)
     place = service.url.partition("/blacklist")[0]
     return Outlet(service, lambda key: service.beside(_channel(keys, key)), place)

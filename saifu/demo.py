@@ -35,6 +35,7 @@ from personalization.diversification import resetting_code
 from personalization.keystore import MasterKey, random_key
 from personalization.one import Letter, create_blank, personalize_card
 from personalization.profile import Profile
+from saifu.demo_air import AirLink
 from saifu.tables import Table
 
 __all__ = ["Demo", "StepResult"]
@@ -100,12 +101,16 @@ class _DemoInput:
 class Demo:
     """One run, in a folder of its own."""
 
-    def __init__(self, folder: Path, table: Table, display: Display) -> None:
-        """``display`` shows what the terminals show, and the headings between."""
-        self._folder, self._table, self._display = folder, table, display
+    def __init__(self, folder: Path, table: Table, display: Display, link: AirLink | None = None) -> None:
+        """``display`` shows what the terminals show, and the headings between; ``link`` carries the editions.
+
+        Without a link an edition is a file that the terminal takes in.
+        """
+        self._folder, self._table, self._display, self._link = folder, table, display, link
         self._clock, self._input = _Clock(), _DemoInput()
         self.results: list[StepResult] = []
         self.value: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}
         self._images = {name: folder / f"{name.lower()}.card" for name in (*_PEOPLE, _SHOP)}
 
     STEPS: tuple[tuple[str, str, str], ...] = (
@@ -224,9 +229,13 @@ class Demo:
         return card
 
     def _publish(self) -> Edition:
-        edition = publish(self._center)
-        self._terminal.store.import_edition(edition.encode())
-        self._display.show(f"edition {edition.head.body.edition}: {edition.head.body.count} cards listed")
+        edition, store = publish(self._center), self._terminal.store
+        self._display.show(f"the center publishes edition {edition.number}: {edition.tree.count} cards listed")
+        if self._link is None:
+            store.import_edition(edition.encode(), int(self._clock()))
+        else:
+            self._sent = self._link.carry(self._center, store, self._clock)
+        expect(store.number == edition.number, "the edition is not in force at the terminal")
         return edition
 
     def _load(self) -> dict[str, Any]:
@@ -299,7 +308,7 @@ class Demo:
     def _edition_published(self) -> dict[str, Any]:
         self._edition = self._publish()
         expect(self._cards["Botan"] in self._terminal.store, "the edition does not list the card")
-        return {"edition": self._edition.head.body.edition, "listed": self._edition.head.body.count}
+        return {"edition": self._edition.number, "listed": self._edition.tree.count} | self._sent
 
     def _listed_card(self) -> dict[str, Any]:
         with expect_error(ListedCardError, "a listed card did business") as errors:

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from rich.text import Text
 from host.terminal.steps import Step
 from host.virtual.reader import VirtualReader
 from saifu.demo import Demo
+from saifu.demo_air import Air, open_link
 from saifu.tables import InProcessTable, PcscTable, Table
 
 __all__ = ["demo"]
@@ -65,6 +66,9 @@ def _table(pcsc: bool) -> Iterator[Table]:
 
 def demo(
     pcsc: Annotated[bool, typer.Option("--pcsc", help="Over a private pcscd and two virtual readers.")] = False,
+    air: Annotated[
+        Air | None, typer.Option("--air", help="Carry the blacklist by multicast, sound, pager, or the public line.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", help="Also save what is shown as a picture.")] = None,
 ) -> None:
@@ -72,8 +76,11 @@ def demo(
     shown = StringIO() if as_json else None  # a quiet console would record nothing for the picture
     console = Console(record=svg is not None, file=shown, width=_WIDTH if svg else None)
     screen = _Screen(console)
-    with tempfile.TemporaryDirectory(prefix="saifu-demo-") as folder, _table(pcsc) as table:
-        run = Demo(Path(folder), table, screen)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saifu-demo-")))
+        table = stack.enter_context(_table(pcsc))
+        link = stack.enter_context(open_link(air, folder / "air", screen.show)) if air else None
+        run = Demo(folder, table, screen, link)
         try:
             run.run()
         finally:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from apdu.errors import InputError, SaifuError
-from saifu import command_line_pages, diagrams, examples, reference_tables
+from saifu import air_examples, air_tables, command_line_pages, diagrams, examples, reference_tables
 
 __all__ = ["REGIONS", "main", "pages", "render", "stale_pages"]
 
@@ -20,12 +20,17 @@ PICTURE = "docs/images/demo.svg"
 _REGION = re.compile(r"(<!-- generated: (?P<name>[^>]+?) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 
 REGIONS: dict[str, Callable[[], str]] = (
-    reference_tables.REGIONS | diagrams.REGIONS | examples.REGIONS | command_line_pages.REGIONS
+    reference_tables.REGIONS
+    | diagrams.REGIONS
+    | examples.REGIONS
+    | command_line_pages.REGIONS
+    | air_examples.REGIONS
+    | air_tables.REGIONS
 )
 """Every region by its name."""
 
 
-MEASURED = frozenset({"bench"})
+MEASURED = frozenset({"bench"}) | air_tables.MEASURED
 """Regions that tell of this machine: written where there is something to tell, never compared."""
 
 

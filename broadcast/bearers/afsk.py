@@ -4,12 +4,10 @@
 start bit (space), eight data bits with the lowest first, and a stop bit (mark); silence is a steady mark.
 """
 
-from io import BytesIO
-from typing import IO, TypeAlias
-from wave import Wave_write
-
 import numpy as np
 from numpy.typing import NDArray
+
+from broadcast.bearers.recording import Samples
 
 __all__ = [
     "BAUD",
@@ -20,11 +18,7 @@ __all__ = [
     "RATE",
     "SPACE",
     "TAIL",
-    "Samples",
-    "recording",
     "samples",
-    "sound_bytes",
-    "wav",
 ]
 
 RATE = 48_000
@@ -43,8 +37,6 @@ LEAD_IN = 0.1
 """Seconds of mark before the first byte: time for a receiver to find the carrier."""
 TAIL = 0.02
 """Seconds of mark after the last byte: a receiver looks a little beyond the stop bit."""
-
-Samples: TypeAlias = NDArray[np.int16]
 
 _SAMPLES_PER_BIT = RATE // BAUD
 _GRAIN = 200
@@ -74,25 +66,3 @@ def _tone(bits: NDArray[np.uint8]) -> Samples:
     turns = begins[:, None] + steps[:, None] * np.arange(_SAMPLES_PER_BIT)
     sound: Samples = _SINE[turns.ravel() % _TURN]
     return sound
-
-
-def recording(file: IO[bytes]) -> Wave_write:
-    """Begin a WAV file of one channel, 16 bits and RATE; close what is returned, then the file."""
-    wave = Wave_write(file)
-    wave.setnchannels(1)
-    wave.setsampwidth(2)
-    wave.setframerate(RATE)
-    return wave
-
-
-def sound_bytes(sound: Samples) -> bytes:
-    """The samples as a WAV file holds them: lowest byte first."""
-    return sound.astype("<i2").tobytes()
-
-
-def wav(sound: Samples) -> bytes:
-    """Return a whole WAV file."""
-    file = BytesIO()
-    with recording(file) as wave:
-        wave.writeframes(sound_bytes(sound))
-    return file.getvalue()

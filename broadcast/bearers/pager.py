@@ -10,9 +10,7 @@ import binascii
 import os
 import re
 import select
-import shutil
 import subprocess
-import tempfile
 import wave
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -38,6 +36,9 @@ from broadcast.bearers.pocsag import (
     batches,
     samples,
 )
+from broadcast.bearers.program import failure, find_program
+from broadcast.bearers.recording import Recording
+from broadcast.packets import Packet
 
 __all__ = ["GROUP_ADDRESS", "LONGEST_PACKET", "PagerReceiver", "PagerTransmitter"]
 
@@ -60,8 +61,7 @@ _LONGEST_LINE = 8192
 _PROGRAM = "multimon-ng"
 _ARGUMENTS = ["-q", "-t", "raw", "-a", "POCSAG1200", "-f", "alpha", "-"]
 _AIR_PIECE = 4096
-_LARGEST_RECORDING = (1 << 32) - 4096
-"""Bytes; a WAV file counts in 32 bits."""
+"""Bytes of the air that are made into sound at a time."""
 
 _BLOCK = 16_384
 """Bytes that are read from a source at a time."""
@@ -75,8 +75,8 @@ _TICK = 0.2
 _GRACE = 5.0
 """Seconds that multimon-ng may take to end when it has said its last."""
 
-_LAST_WORDS, _LONGEST_WORDS = 5, 500
-"""Lines, and characters, of what multimon-ng said before it failed."""
+_LAST_WORDS = 5
+"""Lines of what multimon-ng said before it failed."""
 
 _STDIN = 0
 
@@ -101,8 +101,7 @@ def _packet(line: bytes, address: int) -> bytes | None:
 class PagerTransmitter(Transmitter):
     """Records what the transmitter (24) of a pager channel puts on the air: a WAV file of one transmission.
 
-    One channel, 16 bit, 22,050 Hz. The file is there, whole, after close(); when nothing was sent, or writing
-    failed, it stays as it was.
+    The file has 22,050 samples a second; it is there, whole, after close() (see Recording).
     """
 
     way = Way.RECORDING
@@ -111,79 +110,35 @@ class PagerTransmitter(Transmitter):
     def __init__(self, target: Path, address: int = GROUP_ADDRESS) -> None:
         """Begin a recording; raises InputError for a bad address, BearerError when there is no place to write."""
         Page(address, ALPHANUMERIC, "")
-        self._target, self._address = target, address
-        try:
-            descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        except OSError as error:
-            raise self._failure(error) from error
-        self._part, self._file = Path(name), os.fdopen(descriptor, "wb")
-        self._recording = wave.Wave_write(self._file)
-        self._recording.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        self._address = address
+        page = batches([Page(address, ALPHANUMERIC, _text(bytes(Packet.FRAME + self.symbol_size)))])
+        seconds = len(page) * SAMPLES_PER_BYTE / SAMPLE_RATE
+        self.packet_rate = 8 * (Packet.FRAME + self.symbol_size) / seconds
+        self._recording = Recording(target, SAMPLE_RATE, head=samples(PREAMBLE), tail=samples(IDLE_BATCH))
 
     def send(self, packets: Sequence[bytes]) -> None:
-        """Record a page for each packet; raises BearerError."""
-        if self._file.closed:
-            raise BearerError(f"{self._target}: the recording is closed")
+        """Record a page for each packet, all of them or none; raises BearerError."""
         air = batches([Page(self._address, ALPHANUMERIC, _text(packet)) for packet in packets])
-        if not self._recording.tell():
-            air = PREAMBLE + air
-        if 2 * (self._recording.tell() + SAMPLES_PER_BYTE * len(air)) > _LARGEST_RECORDING:
-            raise BearerError(f"{self._target}: a recording ends at 4 GiB, which is a day; begin another one")
-        try:
-            self._record(air)
-        except OSError as error:
-            self._discard()
-            raise self._failure(error) from error
-
-    def _record(self, air: bytes) -> None:
+        self._recording.check_room(SAMPLES_PER_BYTE * len(air))
         for start in range(0, len(air), _AIR_PIECE):
-            self._recording.writeframesraw(samples(air[start : start + _AIR_PIECE]).astype("<i2").tobytes())
+            self._recording.put(samples(air[start : start + _AIR_PIECE]))
 
     def close(self) -> None:
         """End the last page and put the recording in its place; raises BearerError when it cannot be written."""
-        if self._file.closed:
-            return
-        if not self._recording.tell():
-            self._discard()
-            return
-        try:
-            self._finish()
-        except OSError as error:
-            self._discard()
-            raise self._failure(error) from error
-
-    def _finish(self) -> None:
-        self._record(IDLE_BATCH)
-        self._recording.close()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._part.chmod(0o644)
-        self._part.replace(self._target)
+        self._recording.end(is_whole=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close; after an exception the recording is not whole, and dropped."""
-        if kind is not None:
-            self._discard()
-        self.close()
-
-    def _discard(self) -> None:
-        for close in (self._recording.close, self._file.close, self._part.unlink):
-            with suppress(OSError):
-                close()
-
-    def _failure(self, error: OSError) -> BearerError:
-        return BearerError(f"{self._target} cannot be written: {error.strerror}")
+        self._recording.end(is_whole=kind is None)
 
 
 def _find() -> str:
     """Path of multimon-ng; raises BearerError."""
     if not hasattr(select, "poll"):
         raise BearerError("a pager is received on Linux and macOS only")
-    if path := shutil.which(_PROGRAM):
-        return path
-    raise BearerError(f"{_PROGRAM}, which receives pagers, was not found; install the package {_PROGRAM}")
+    return find_program(_PROGRAM, _PROGRAM)
 
 
 def _is_readable(descriptor: int, seconds: float) -> bool:
@@ -340,8 +295,7 @@ class PagerReceiver(Receiver):
         except subprocess.TimeoutExpired:
             raise BearerError(f"{_PROGRAM} has nothing more to say and does not end") from None
         if code:
-            said = b" ".join([*self._words, self._rest]).decode("utf-8", "replace").strip()[-_LONGEST_WORDS:]
-            raise BearerError(f"{_PROGRAM} failed: {said or f'exit code {code}'}")
+            raise failure(_PROGRAM, b" ".join([*self._words, self._rest]), code)
         if self._trouble:
             raise BearerError(f"{self._source} cannot be read: {self._trouble.strerror}") from self._trouble
 

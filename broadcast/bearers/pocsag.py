@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from apdu.errors import InputError
+from broadcast.bearers.recording import Samples
 
 __all__ = [
     "ALPHANUMERIC",
@@ -134,7 +134,7 @@ def transmission(pages: Sequence[Page]) -> bytes:
     return PREAMBLE + batches(pages) + IDLE_BATCH
 
 
-def samples(air: bytes) -> NDArray[np.int16]:
+def samples(air: bytes) -> Samples:
     """Return the baseband, ``SAMPLES_PER_BYTE`` samples a byte: 1 is low, 0 is high, as the frequencies are on air."""
     bits = np.unpackbits(np.frombuffer(air, np.uint8)).reshape(-1, 8)
     return np.where(bits[:, _BIT_OF_SAMPLE], -_LEVEL, _LEVEL).astype(np.int16).ravel()

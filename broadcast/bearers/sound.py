@@ -5,7 +5,6 @@ others. Both ways use ALSA's default device where no file is named: aplay plays,
 """
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,19 +19,21 @@ from typing import IO
 from apdu.errors import BearerError, FormatError
 from broadcast.bearer import Receiver, Transmitter, Way
 from broadcast.bearers import afsk
+from broadcast.bearers.program import failure, find_program
+from broadcast.bearers.recording import Recording, Samples
 from broadcast.bearers.sound_frame import FrameScanner, frame, frame_size
+from broadcast.packets import Packet
 
-__all__ = ["LONGEST_RECORDING", "SYMBOL_SIZE", "SoundReceiver", "SoundTransmitter"]
+__all__ = ["SYMBOL_SIZE", "SoundReceiver", "SoundTransmitter"]
 
 SYMBOL_SIZE = 184
 """Bytes of a symbol: with 25 bytes around it, sending costs least at equal powers of signal and noise."""
-LONGEST_RECORDING = 12 * 3600
-"""Seconds that fit one WAV file; its lengths have 32 bits."""
 
 _PACKETS_AT_ONCE = 32
 """About a minute of sound, made and played in one piece."""
 _GRACE = 10.0
 """Seconds that a program may take beyond the length of its sound, or for its end."""
+_PLAY = ["-q", "-t", "raw", "-c", "1", "-f", "S16_LE", "-r", str(afsk.RATE), "-"]
 _CONFIDENCE = "1"
 """minimodem's threshold of confidence. With its default of 1.5 it leaves doubtful bytes out, and the frame is
 lost; a wrong byte in its place is mended."""
@@ -41,98 +42,37 @@ _CHUNKS = 64
 """Bytes and pieces heard ahead; when nobody takes them, minimodem waits."""
 
 
-def _program(name: str, package: str) -> str:
-    """Path of a program; raises BearerError that names its package."""
-    if path := shutil.which(name):
-        return path
-    raise BearerError(f"{name} was not found; install the package {package}")
-
-
-def _complaint(program: str, words: bytes, code: int) -> BearerError:
-    """The error of a program that failed, with its own last words."""
-    said = words.decode("utf-8", "replace").strip()[-500:]
-    return BearerError(f"{program} failed: {said or f'exit code {code}'}")
-
-
 class _SoundCard:
     """Plays on ALSA's default device."""
 
     def __init__(self) -> None:
-        self._aplay = _program("aplay", "alsa-utils")
+        self._aplay = find_program("aplay", "alsa-utils")
 
-    def put(self, sound: afsk.Samples) -> None:
+    def put(self, sound: Samples) -> None:
         """Play to the end; raises BearerError when there is no card, or it stands still."""
         seconds = len(sound) / afsk.RATE + _GRACE
         try:
-            done = subprocess.run(
-                [self._aplay, "-q", "-"], input=afsk.wav(sound), capture_output=True, timeout=seconds, check=False
-            )
+            raw = sound.astype("<i2").tobytes()
+            done = subprocess.run([self._aplay, *_PLAY], input=raw, capture_output=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
             raise BearerError(f"aplay did not end within {seconds:.0f} seconds; the sound card stands still") from None
         if done.returncode:
-            raise _complaint("aplay", done.stderr, done.returncode)
+            raise failure("aplay", done.stderr, done.returncode)
 
     def end(self, *, is_whole: bool) -> None:
         """Nothing is held."""
 
 
-class _Recording:
-    """A WAV file that takes its place when it is whole, and until then lies beside it under another name."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target
-        self._seconds = 0.0
-        try:
-            descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        except OSError as error:
-            raise self._failure(error) from None
-        self._file: IO[bytes] | None = os.fdopen(descriptor, "wb")
-        self._part = Path(name)
-        self._wave = afsk.recording(self._file)
-
-    def _failure(self, error: OSError) -> BearerError:
-        return BearerError(f"{self._target} cannot be written: {error.strerror}")
-
-    def put(self, sound: afsk.Samples) -> None:
-        """Append; raises BearerError when the disk or the file is full."""
-        if self._file is None:
-            raise BearerError(f"{self._target}: the recording is closed")
-        self._seconds += len(sound) / afsk.RATE
-        if self._seconds > LONGEST_RECORDING:
-            raise BearerError(f"{self._target}: a recording ends at {LONGEST_RECORDING // 3600} hours; begin another")
-        try:
-            self._wave.writeframesraw(afsk.sound_bytes(sound))
-        except OSError as error:
-            raise self._failure(error) from None
-
-    def end(self, *, is_whole: bool) -> None:
-        """Take the place of what was there, or leave it alone; later calls do nothing."""
-        file, self._file = self._file, None
-        if file is None:
-            return
-        try:
-            with file:
-                self._wave.close()
-                os.fsync(file.fileno())
-            if is_whole:
-                self._part.chmod(0o644)
-                self._part.replace(self._target)
-        except OSError as error:
-            if is_whole:
-                raise self._failure(error) from None
-        finally:
-            self._part.unlink(missing_ok=True)
-
-
 class SoundTransmitter(Transmitter):
-    """Sends frames of packets as sound; a recording replaces its file at the end, whole or not at all."""
+    """Sends frames of packets as sound; a recording is there, whole, after close() (see Recording)."""
 
     def __init__(self, target: Path | None = None, symbol_size: int = SYMBOL_SIZE) -> None:
         """Send into a WAV file, or for None to the sound card; raises BearerError when that cannot be."""
         self.way = Way.AIR if target is None else Way.RECORDING
         self.symbol_size = symbol_size
         self._frame_size = frame_size(symbol_size)
-        self._out = _SoundCard() if target is None else _Recording(target)
+        self.packet_rate = afsk.BAUD * 8 / afsk.BITS_PER_BYTE * (symbol_size + Packet.FRAME) / self._frame_size
+        self._out = _SoundCard() if target is None else Recording(target, afsk.RATE)
 
     def send(self, packets: Sequence[bytes]) -> None:
         """Sound the packets, 9 ms to the byte; raises FormatError for one whose symbol has another size."""
@@ -166,7 +106,7 @@ class SoundReceiver(Receiver):
         Any rate and any format that libsndfile reads will do; whether it can read the file shows in packets().
         """
         self._scanner = FrameScanner(symbol_size)
-        minimodem = _program("minimodem", "minimodem")
+        minimodem = find_program("minimodem", "minimodem")
         if source is not None and not source.exists():
             raise BearerError(f"{source}: there is no such recording")
         listen = ["--alsa"] if source is None else ["-f", str(source.resolve())]
@@ -214,7 +154,7 @@ class SoundReceiver(Receiver):
         if self._is_closed or not (code := self._process.wait(_GRACE)):
             return b""
         self._words.seek(0)
-        raise _complaint("minimodem", self._words.read(), code)
+        raise failure("minimodem", self._words.read(), code)
 
     def close(self) -> None:
         """End minimodem; what it has said and nobody took is dropped."""

@@ -11,6 +11,7 @@ from time import monotonic, sleep
 from apdu.errors import BearerError, InputError
 from broadcast.bearer import Receiver, Transmitter
 from broadcast.bearers.bundle import LARGEST_PACKET, SMALLEST_PACKET
+from broadcast.packets import Packet
 
 __all__ = ["DEFAULT_GROUP", "DEFAULT_PORT", "TokenBucket", "UdpReceiver", "UdpTransmitter"]
 
@@ -79,6 +80,8 @@ class UdpTransmitter(Transmitter):
         if not 0 <= hops <= 0xFF:
             raise InputError(f"a datagram cannot take {hops} hops; give 0 to 255")
         self._to = (group, port)
+        packet = Packet.FRAME + self.symbol_size
+        self.packet_rate = bits_per_second * packet / (packet + _IP_AND_UDP_HEADERS)
         self._bucket = TokenBucket(bits_per_second)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:

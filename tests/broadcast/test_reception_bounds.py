@@ -6,7 +6,15 @@ import pytest
 
 from broadcast.cipher_key import CipherKey
 from broadcast.packets import MAX_OBJECT
-from broadcast.reception import IDLE_SECONDS, MAX_SYMBOL_BYTES, MAX_UNDER_WAY, Progress, Reception, Whole
+from broadcast.reception import (
+    HALF_LIFE_SECONDS,
+    IDLE_SECONDS,
+    MAX_SYMBOL_BYTES,
+    MAX_UNDER_WAY,
+    Progress,
+    Reception,
+    Whole,
+)
 from tests.broadcast.air import (
     KEY,
     NEXT_KEY,
@@ -64,32 +72,75 @@ def test_the_longest_objects_stay_within_bounds() -> None:
     assert [one.edition16 for one in reception.progress] == [17, 18, 19]
     first_whole(reception, forged(18, 1, symbols // 2))
     assert [one.edition16 for one in reception.progress] == [17, 18, 19, 18]
-    first_whole(reception, forged(16, 1, symbols))
+    first_whole(reception, forged(16, 1, symbols - 1))
     assert [one.edition16 for one in reception.progress] == [17, 18, 19, 18]
 
 
-def test_an_abandoned_object_gives_way_after_an_hour() -> None:
+def test_an_abandoned_object_gives_way_after_an_hour_even_to_what_is_seldom_heard() -> None:
     clock = Clock()
     reception = Reception([KEY], 5, clock)
-    for edition in range(100, 100 + MAX_UNDER_WAY):
+    for edition in (100, 101, 102):
         first_whole(reception, forged(edition, 1))
-    live = packets(7)
     clock.seconds = IDLE_SECONDS - 1
+    for edition in (8, 9, 10):
+        first_whole(reception, forged(edition, 60, 200))
+    live = packets(7)
     assert first_whole(reception, some(9, live)) is None
     assert reception.statistics.crowded == 9
     clock.seconds = IDLE_SECONDS
     assert first_whole(reception, live) == Whole(7, 0, 1, SEALED)
 
 
-def test_an_object_that_goes_on_slowly_is_not_abandoned() -> None:
+# --- somebody with the group's key, who announces editions that are newer than the live one ----------------
+
+
+def test_a_handful_of_packets_an_hour_does_not_keep_the_live_edition_out() -> None:
     clock = Clock()
     reception = Reception([KEY], 5, clock)
-    slow = [iter(forged(edition, 3)) for edition in range(100, 100 + MAX_UNDER_WAY)]
-    for _ in range(3):
+    slow = [iter(forged(edition, 200, 150)) for edition in range(100, 100 + MAX_UNDER_WAY)]
+    live, whole = packets(7), None
+    for _ in range(150):
         first_whole(reception, [next(one) for one in slow])
         clock.seconds += IDLE_SECONDS - 1
-    assert first_whole(reception, some(9, packets(7))) is None
-    assert [one.have for one in reception.progress] == [3] * MAX_UNDER_WAY
+        if whole := first_whole(reception, some(9, live)):
+            break
+    assert whole == Whole(7, 0, 1, SEALED)
+
+
+@pytest.mark.parametrize(("pause", "comes"), [(1, False), (4, True)])
+def test_who_would_keep_the_live_edition_out_must_send_half_as_much_for_each_place(pause: int, comes: bool) -> None:
+    """A packet for each false object after every ``pause`` packets of the live one."""
+    reception = Reception([KEY], 5)
+    false = [iter(forged(edition, 500, 600)) for edition in range(100, 100 + MAX_UNDER_WAY)]
+    live, whole = packets(7), None
+    for _ in range(400 // pause):
+        first_whole(reception, [next(one) for one in false])
+        whole = whole or first_whole(reception, some(pause, live))
+    assert (whole is not None) is comes
+    assert_every_packet_is_counted_once(reception.statistics)
+
+
+def test_of_fifty_ever_new_objects_to_one_of_its_packets_the_live_edition_is_not_lost() -> None:
+    reception, live, whole = Reception([KEY], 5), packets(7), None
+    for turn in range(200):
+        for edition in range(100, 150):
+            first_whole(reception, forged(edition, 1, 10 + turn))
+        if whole := first_whole(reception, [next(live)]):
+            break
+        assert len(reception.progress) <= MAX_UNDER_WAY
+    assert whole == Whole(7, 0, 1, SEALED)
+
+
+def test_what_was_much_heard_some_time_ago_gives_way_to_what_is_heard_now() -> None:
+    clock = Clock()
+    reception = Reception([KEY], 5, clock)
+    for edition in range(100, 100 + MAX_UNDER_WAY):
+        first_whole(reception, forged(edition, 500, 600))
+    assert first_whole(reception, some(200, packets(7))) is None
+    clock.seconds = 8 * HALF_LIFE_SECONDS
+    for edition in range(100, 100 + MAX_UNDER_WAY):
+        first_whole(reception, forged(edition, 502, 600)[500:])
+    assert first_whole(reception, some(200, packets(8))) == Whole(8, 0, 1, SEALED)
 
 
 def test_of_one_edition_the_fitting_delta_comes_before_the_list_and_that_before_other_deltas() -> None:
@@ -105,8 +156,8 @@ def test_of_one_edition_the_fitting_delta_comes_before_the_list_and_that_before_
 @pytest.mark.parametrize(("first", "second", "kept"), [(KEY, NEXT_KEY, NEXT_KEY), (NEXT_KEY, KEY, NEXT_KEY)])
 def test_of_one_list_the_newer_key_stays(first: CipherKey, second: CipherKey, kept: CipherKey) -> None:
     reception = Reception([KEY, NEXT_KEY])
-    for edition in range(11, 11 + MAX_UNDER_WAY - 1):
-        first_whole(reception, forged(edition, 1))
+    for edition, count in ((14, 1), (13, 1), (9, 50), (8, 50), (7, 50)):
+        first_whole(reception, forged(edition, count, 100))
     airs = {key: packets(10, 0, SEALED[:900], key) for key in (first, second)}
     for key in (first, second):
         first_whole(reception, some(2, airs[key]))

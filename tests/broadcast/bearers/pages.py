@@ -1,19 +1,18 @@
-"""Packets, recordings and noise for the tests of the pager."""
+"""Packets, recordings of them and noise for the tests of the pager."""
 
-import io
-import wave
 from pathlib import Path
 from random import Random
 
 import numpy as np
-from numpy.typing import NDArray
 
 from broadcast.bearers import pager, pocsag
 from broadcast.bearers.pager import GROUP_ADDRESS, PagerReceiver, PagerTransmitter
-from broadcast.bearers.pocsag import SAMPLE_RATE, Page
+from broadcast.bearers.pocsag import BATCH_SIZE, Page
+from broadcast.bearers.recording import Samples
 
 PACKET_SIZE = 13 + PagerTransmitter.symbol_size
-Samples = NDArray[np.int16]
+PAGE_SIZE = 4 * BATCH_SIZE
+"""Bytes on the air for a packet of the transmitter's own symbol size."""
 
 
 def some_packets(count: int, seed: int = 1) -> list[bytes]:
@@ -30,20 +29,6 @@ def record(target: Path, packets: list[bytes], address: int = GROUP_ADDRESS) -> 
 def received(source: Path, address: int = GROUP_ADDRESS) -> list[bytes]:
     with PagerReceiver(source, address) as receiver:
         return list(receiver.packets())
-
-
-def sound_of(recording: Path) -> Samples:
-    with wave.open(str(recording)) as whole:
-        assert whole.getparams()[:3] == (1, 2, SAMPLE_RATE)
-        return np.frombuffer(whole.readframes(whole.getnframes()), "<i2").astype(np.int16)
-
-
-def wav(sound: Samples, channels: int = 1, width: int = 2, rate: int = SAMPLE_RATE) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as whole:
-        whole.setparams((channels, width, rate, 0, "NONE", ""))
-        whole.writeframes(sound.astype("<i2").tobytes())
-    return file.getvalue()
 
 
 def with_noise(sound: Samples, ratio: float, seed: int) -> Samples:

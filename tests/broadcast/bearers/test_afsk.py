@@ -1,24 +1,22 @@
 """Bell 202 by a demodulator of the test's own: every byte comes back, and the wave never jumps."""
 
-import wave
-from io import BytesIO
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast.bearers import afsk
+from broadcast.bearers.recording import Samples
 
 PER_BIT = afsk.RATE // afsk.BAUD
 
 
-def loudness(sound: afsk.Samples, hertz: int) -> list[float]:
+def loudness(sound: Samples, hertz: int) -> list[float]:
     """How strong a tone is in each bit."""
     tone = np.exp(-2j * np.pi * hertz * np.arange(PER_BIT) / afsk.RATE)
     return [float(one) for one in abs(sound.reshape(-1, PER_BIT).astype(np.float64) @ tone)]
 
 
-def line_of(sound: afsk.Samples) -> list[int]:
+def line_of(sound: Samples) -> list[int]:
     """The bits of a sound that begins with a bit."""
     pairs = zip(loudness(sound, afsk.MARK), loudness(sound, afsk.SPACE), strict=True)
     return [int(mark > space) for mark, space in pairs]
@@ -41,10 +39,3 @@ def test_the_wave_never_jumps(data: bytes) -> None:
 def test_lead_in_and_tail_are_mark_for_their_seconds() -> None:
     line = line_of(afsk.samples(b"\0", lead_in=0.05, tail=0.01))
     assert line == [1] * 60 + [0] * 9 + [1] + [1] * 12
-
-
-def test_a_wav_file_holds_the_samples() -> None:
-    sound = afsk.samples(b"purse")
-    with wave.open(BytesIO(afsk.wav(sound))) as file:
-        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 48_000)
-        assert file.readframes(file.getnframes()) == sound.astype("<i2").tobytes()

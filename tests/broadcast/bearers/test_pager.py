@@ -1,7 +1,6 @@
 """The pager: packets out as pages and in again through multimon-ng, with noise, strangers and damage between."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +8,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from apdu.errors import BearerError, InputError
+from apdu.errors import BearerError
 from broadcast.bearers import pager, pocsag
 from broadcast.bearers.pager import GROUP_ADDRESS, LONGEST_PACKET, PagerReceiver, PagerTransmitter
-from broadcast.bearers.pocsag import BATCH_SIZE, IDLE_BATCH, PREAMBLE, SAMPLE_RATE, SAMPLES_PER_BYTE, Page
-from tests.broadcast.bearers.pages import received, record, some_packets, sound_of, wav, with_noise
-
-PAGE_SIZE = 4 * BATCH_SIZE
-"""Bytes on the air for a packet of the transmitter's own symbol size."""
+from broadcast.bearers.pocsag import BATCH_SIZE, PREAMBLE, SAMPLE_RATE, SAMPLES_PER_BYTE, Page
+from tests.broadcast.bearers.pages import PAGE_SIZE, received, record, some_packets, with_noise
+from tests.broadcast.bearers.wave_files import sound_of, wav
 
 pytestmark = pytest.mark.air
+
 # --- there and back ----------------------------------------------------------------------------------------
 
 
@@ -32,26 +30,11 @@ def test_packets_of_any_size_come_back_at_any_address(tmp_path: Path, packets: l
     assert received(record(tmp_path / "air.wav", packets, address), address) == packets
 
 
-def test_a_packet_of_the_symbol_size_fills_its_batches_to_the_last_bit(tmp_path: Path) -> None:
-    for count in (1, 5):
-        sound = sound_of(record(tmp_path / "air.wav", some_packets(count)))
-        assert len(sound) == SAMPLES_PER_BYTE * (len(PREAMBLE) + count * PAGE_SIZE + len(IDLE_BATCH))
-
-
-def test_packets_sent_one_by_one_sound_like_packets_sent_at_once(tmp_path: Path) -> None:
-    packets = some_packets(3)
-    with PagerTransmitter(tmp_path / "one by one.wav") as transmitter:
-        for packet in packets:
-            transmitter.send([packet])
-    together = record(tmp_path / "at once.wav", packets)
-    assert (tmp_path / "one by one.wav").read_bytes() == together.read_bytes()
-
-
 @pytest.mark.parametrize("ratio", [10, 0])
 def test_every_packet_comes_through_noise_as_strong_as_the_signal(tmp_path: Path, ratio: float) -> None:
     packets = some_packets(34)
     recording = record(tmp_path / "air.wav", packets)
-    recording.write_bytes(wav(with_noise(sound_of(recording), ratio, seed=1)))
+    recording.write_bytes(wav(with_noise(sound_of(recording, SAMPLE_RATE), ratio, seed=1), SAMPLE_RATE))
     assert received(recording) == packets
 
 
@@ -73,14 +56,14 @@ def test_other_pages_on_the_channel_are_ignored(tmp_path: Path) -> None:
         Page(GROUP_ADDRESS + 8, 3, ours),
     ]
     air = pocsag.transmission([*others, Page(GROUP_ADDRESS, 3, ours), *others])
-    (tmp_path / "air.wav").write_bytes(wav(pocsag.samples(air)))
+    (tmp_path / "air.wav").write_bytes(wav(pocsag.samples(air), SAMPLE_RATE))
     assert received(tmp_path / "air.wav") == [packet]
 
 
 @pytest.mark.parametrize("level", [0, 100, 10_000])
 def test_noise_alone_says_nothing(tmp_path: Path, level: float) -> None:
     noise = np.random.default_rng(1).normal(0, level, 60 * SAMPLE_RATE).clip(-32_768, 32_767)
-    (tmp_path / "air.wav").write_bytes(wav(noise.astype(np.int16)))
+    (tmp_path / "air.wav").write_bytes(wav(noise.astype(np.int16), SAMPLE_RATE))
     assert received(tmp_path / "air.wav") == []
 
 
@@ -98,24 +81,24 @@ def test_two_wrong_bits_in_every_codeword_are_mended(tmp_path: Path) -> None:
     for place in range(len(PREAMBLE), len(air), 4):
         air[place] ^= 0b0100_0000
         air[place + 2] ^= 0b0000_0001
-    (tmp_path / "air.wav").write_bytes(wav(pocsag.samples(bytes(air))))
+    (tmp_path / "air.wav").write_bytes(wav(pocsag.samples(bytes(air)), SAMPLE_RATE))
     assert received(tmp_path / "air.wav") == packets
 
 
 def test_a_damaged_page_is_lost_and_no_other(tmp_path: Path) -> None:
     packets = some_packets(5)
     recording = record(tmp_path / "air.wav", packets)
-    sound = sound_of(recording).copy()
+    sound = sound_of(recording, SAMPLE_RATE).copy()
     start = SAMPLES_PER_BYTE * middle_of_page(2)
     sound[start : start + SAMPLES_PER_BYTE * 8] *= -1
-    recording.write_bytes(wav(sound))
+    recording.write_bytes(wav(sound, SAMPLE_RATE))
     assert received(recording) == [*packets[:2], *packets[3:]]
 
 
 def test_who_tunes_in_late_gets_the_pages_that_begin_afterwards(tmp_path: Path) -> None:
     packets = some_packets(5)
     recording = record(tmp_path / "air.wav", packets)
-    recording.write_bytes(wav(sound_of(recording)[SAMPLES_PER_BYTE * middle_of_page(1) :]))
+    recording.write_bytes(wav(sound_of(recording, SAMPLE_RATE)[SAMPLES_PER_BYTE * middle_of_page(1) :], SAMPLE_RATE))
     assert received(recording) == packets[2:]
 
 
@@ -135,10 +118,10 @@ SILENCE = np.zeros(SAMPLE_RATE, np.int16)
         (b"", "not a WAV recording"),
         (b"RIFF", "not a WAV recording"),
         (bytes(5000), "not a WAV recording"),
-        (wav(SILENCE)[:30], "not a WAV recording"),
-        (wav(SILENCE, channels=2), "one channel"),
-        (wav(SILENCE, width=1), "16 bit"),
-        (wav(SILENCE, rate=48_000), "sox IN -c 1 -b 16 -r 22050 OUT"),
+        (wav(SILENCE, SAMPLE_RATE)[:30], "not a WAV recording"),
+        (wav(SILENCE, SAMPLE_RATE, channels=2), "one channel"),
+        (wav(SILENCE, SAMPLE_RATE, width=1), "16 bit"),
+        (wav(SILENCE, 48_000), "sox IN -c 1 -b 16 -r 22050 OUT"),
     ],
 )
 def test_a_file_that_is_no_recording_of_a_pager_is_refused(tmp_path: Path, content: bytes, complaint: str) -> None:
@@ -153,7 +136,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
             PagerReceiver(source)
 
 
-HEADER = wav(SILENCE)[:60]
+HEADER = wav(SILENCE, SAMPLE_RATE)[:60]
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -171,82 +154,10 @@ def test_a_damaged_header_ends_in_an_error_of_ours_or_in_nothing(tmp_path: Path,
 # --- the recording -----------------------------------------------------------------------------------------
 
 
-def test_the_recording_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
-    target = tmp_path / "air.wav"
-    target.write_bytes(b"old")
-    with PagerTransmitter(target) as transmitter:
-        transmitter.send(some_packets(2))
-        assert target.read_bytes() == b"old"
-    assert received(target) == some_packets(2)
-    assert [*tmp_path.iterdir()] == [target]
-    transmitter.close()
-    with pytest.raises(BearerError, match="closed"):
-        transmitter.send(some_packets(1))
-
-
-def test_nothing_sent_and_an_error_leave_the_old_recording(tmp_path: Path) -> None:
-    target = tmp_path / "air.wav"
-    target.write_bytes(b"old")
-    with PagerTransmitter(target):
-        pass
-    with suppress(KeyError), PagerTransmitter(target) as transmitter:
-        transmitter.send(some_packets(2))
-        raise KeyError
-    assert [(path, path.read_bytes()) for path in tmp_path.iterdir()] == [(target, b"old")]
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def send_and_close(transmitter: PagerTransmitter, packets: list[bytes]) -> None:
-    transmitter.send(packets)
-    transmitter.close()
-
-
-@pytest.mark.parametrize(("count", "room"), [(1, 200), (1, 380), (100, 6000)])
-def test_a_full_disk_leaves_the_old_recording(tmp_path: Path, count: int, room: int) -> None:
-    """Full in the first write, at the end, and in between; ``room`` is in bytes of the air."""
-    target = tmp_path / "air.wav"
-    target.write_bytes(b"old")
-    transmitter = PagerTransmitter(target)
-    with files_of_at_most(2 * SAMPLES_PER_BYTE * room), pytest.raises(BearerError, match="cannot be written"):
-        send_and_close(transmitter, some_packets(count))
-    transmitter.close()
-    assert [(path, path.read_bytes()) for path in tmp_path.iterdir()] == [(target, b"old")]
-
-
 def test_a_recording_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pager, "_LARGEST_RECORDING", SAMPLES_PER_BYTE * PAGE_SIZE * 5)
+    monkeypatch.setattr("broadcast.bearers.recording.LARGEST_RECORDING", SAMPLES_PER_BYTE * PAGE_SIZE * 6)
     with PagerTransmitter(tmp_path / "air.wav") as transmitter:
         transmitter.send(some_packets(2))
         with pytest.raises(BearerError, match="4 GiB"):
             transmitter.send(some_packets(1))
     assert received(tmp_path / "air.wav") == some_packets(2)
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BearerError, match="missing"):
-        PagerTransmitter(tmp_path / "missing" / "air.wav")
-
-
-def test_a_packet_that_is_too_long_for_a_page_is_refused(tmp_path: Path) -> None:
-    with PagerTransmitter(tmp_path / "air.wav") as transmitter, pytest.raises(BearerError, match="too long"):
-        transmitter.send([bytes(LONGEST_PACKET + 1)])
-    assert [*tmp_path.iterdir()] == []
-
-
-@pytest.mark.parametrize("address", [-1, 1 << 21])
-def test_an_address_that_no_pager_has_is_refused(tmp_path: Path, address: int) -> None:
-    recording = record(tmp_path / "air.wav", some_packets(1))
-    for make in (PagerTransmitter, PagerReceiver):
-        with pytest.raises(InputError, match="address"):
-            make(recording, address)

@@ -1,4 +1,4 @@
-"""The pager live: named pipes and the standard input, and multimon-ng when it is missing, fails or talks too much."""
+"""The pager live: named pipes and the standard input, and multimon-ng when it fails or talks too much."""
 
 import os
 import subprocess
@@ -105,13 +105,6 @@ def test_the_standard_input_brings_raw_samples() -> None:
 
 
 # --- multimon-ng itself ------------------------------------------------------------------------------------
-
-
-def test_a_missing_multimon_ng_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recording = record(tmp_path / "air.wav", some_packets(1))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BearerError, match="install the package multimon-ng"):
-        PagerReceiver(recording)
 
 
 def put_program(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
