@@ -50,13 +50,13 @@ def broadcast(
         keys = _known_keys(center, group)
         with open_outlet(air, keys, rate, Line(ca, login, certificate, key)) as outlet:
             sending = Broadcast(center, group, outlet, publishing, steps_only)
-            screen.tell(f"group {group}, keys {_numbers(keys)}, on the {outlet.way.value}: {outlet.place or air}")
             # Ctrl-C is how somebody ends a carousel; a recording that is cut short is none
             with suppress(*(() if outlet.way is Way.RECORDING else (KeyboardInterrupt,))):
+                screen.tell(f"group {group}, keys {_numbers(keys)}, on the {outlet.way.value}: {outlet.place or air}")
                 sending.run(seconds, _progress(sending, screen))
     statistics = sending.statistics
     document = {"group": group, "air": air, "place": outlet.place or air, "told": screen.told}
-    speed = outlet.packet_rate
+    speed = None if outlet.way is Way.RECORDING else outlet.packet_rate  # nobody is switched on in a recording
     emit(as_json, document | _document(statistics, speed), [_line(one, speed) for one in statistics.objects])
 
 

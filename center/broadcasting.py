@@ -8,6 +8,7 @@ from apdu.errors import RefusedError
 from broadcast.bearer import Way
 from broadcast.carousel import Carousel, CarouselStatistics, OnAir
 from center.center import Center
+from center.cipher_groups import retired_cipher_keys
 from center.editions import publish, unpublished
 from center.transmission import on_air
 from host.air import Outlet
@@ -100,7 +101,7 @@ class Broadcast:
 
     def _serve(self) -> Iterator[None]:
         """The line loses nothing: each object lies there whole, for whoever comes; under each key in its channel."""
-        served = set[int]()
+        served = set(retired_cipher_keys(self._center, self._group))  # what lies there still is cleared
         while True:
             packets: dict[int, list[bytes]] = {key: [] for key in served}
             for one, bundle in zip(self._objects, self._carousel.bundle(), strict=True):

@@ -14,7 +14,7 @@ from broadcast.cipher_key import MAX_CIPHER_KEYS, CipherKeys
 from center.center import Center
 from center.models import CipherKeyRow
 
-__all__ = ["GROUP", "cipher_keys", "groups", "retire_cipher_key", "roll_cipher_key"]
+__all__ = ["GROUP", "cipher_keys", "groups", "retire_cipher_key", "retired_cipher_keys", "roll_cipher_key"]
 
 GROUP = "terminals"
 """The group that there is when nobody asks for another."""
@@ -52,6 +52,13 @@ def cipher_keys(center: Center, group: str = GROUP) -> CipherKeys:
         if not _active(session, group):
             _add(center, session, group)
         return _keys(center, session, group)
+
+
+def retired_cipher_keys(center: Center, group: str = GROUP) -> list[int]:
+    """Numbers of the keys that nothing is sent under any more."""
+    with center.session() as session:
+        wanted = select(CipherKeyRow.number).where(CipherKeyRow.group == group, CipherKeyRow.retired.is_not(None))
+        return list(session.scalars(wanted.order_by(CipherKeyRow.number)))
 
 
 def roll_cipher_key(center: Center, group: str = GROUP) -> CipherKeys:

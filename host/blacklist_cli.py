@@ -20,6 +20,7 @@ from host.console import JsonOption, desk, emit, parse_amount
 from host.progress_screen import Bar, ProgressScreen
 from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.listening import Listener
+from host.terminal.listening_note import ListeningNote, listeners, noting
 from host.terminal.stale_policy import StaleAction, StalePolicy
 
 __all__ = ["add_to"]
@@ -79,6 +80,7 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
         "policy": {"stale": store.policy.action.value, "cap": store.policy.cap},
         "group": keys.group if keys else None,
         "cipher_keys": [key.number for key in keys.keys] if keys else [],
+        "listening": listeners(store.folder),
     }
     emit(as_json, document, _status_lines(store, document))
 
@@ -91,7 +93,15 @@ def _status_lines(store: BlacklistStore, document: dict[str, Any]) -> list[str]:
         lines.append(f"issued {issued} UTC, {_duration(document['age'])} ago; the next is due {due} UTC")
     lines.append(f"group {group}, cipher keys {numbers}" if group else "no cipher keys: broadcasts can't be read")
     lines.append(f"with an old list: {_policy_text(store)}")
+    lines += [line for note in document["listening"] for line in _note_lines(note)]
     return [*lines, document["stale"] or "current"]
+
+
+def _note_lines(note: dict[str, Any]) -> Iterator[str]:
+    received, useful = note["packets"]["received"], note["packets"]["useful"]
+    yield f"listening by {note['air']} since {date_text(note['since'])} UTC: {received} packets, {useful} useful"
+    for one in note["progress"]:
+        yield f"  {_object_text(one['edition16'], one['span'])}: {one['have']} of {one['need']} packets"
 
 
 def _duration(seconds: int) -> str:
@@ -135,12 +145,10 @@ def listen(
     Exit code 0 when the list on the air is in force at the end, 1 when it is not.
     """
     store = desk(context).store()
-    with ProgressScreen(quiet=as_json) as screen:
+    with ProgressScreen(quiet=as_json) as screen, noting(store.folder, air) as note:
         listener = Listener(store, screen.tell)
         with suppress(KeyboardInterrupt):  # Ctrl-C is how somebody ends a receiver that listens all the time
-            listener.tune_in(
-                air, Line(ca, login), seconds, once, lambda: screen.show(_bars(listener.reception.progress))
-            )
+            listener.tune_in(air, Line(ca, login), seconds, once, lambda: _show(listener, screen, note))
     _finish(listener, store, screen.told, as_json)
 
 
@@ -155,11 +163,21 @@ def _finish(listener: Listener, store: BlacklistStore, told: list[str], as_json:
         raise typer.Exit(1)
 
 
+def _show(listener: Listener, screen: ProgressScreen, note: ListeningNote) -> None:
+    """After each packet: bars for who watches, a note for who asks."""
+    screen.show(_bars(listener.reception.progress))
+    note.update(listener.reception)
+
+
 def _bars(under_way: list[Progress]) -> Iterator[Bar]:
     """One bar for each object that is coming in."""
     for one in under_way:
-        text = f"edition {one.edition16}, {f'step from {one.edition16 - one.span}' if one.span else 'full list'}"
+        text = _object_text(one.edition16, one.span)
         yield Bar(text, text, min(one.have, one.need), one.need)
+
+
+def _object_text(edition: int, span: int) -> str:
+    return f"edition {edition}, {f'step from {(edition - span) & 0xFFFF}' if span else 'full list'}"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -53,7 +53,12 @@ def _bench() -> dict[str, Any]:
 def _bearers() -> str:
     rows = [
         ("UDP", "one datagram", Transmitter.symbol_size, f"{_UDP_BITS // 8} bytes with the headers of IPv4 and UDP"),
-        ("sound", "one frame", _SOUND, f"{frame_size(_SOUND)} bytes, {_SOUND_BITS} bits, {_SOUND_BITS / afsk.BAUD:.2f} s"),
+        (
+            "sound",
+            "one frame",
+            _SOUND,
+            f"{frame_size(_SOUND)} bytes, {_SOUND_BITS} bits, {_SOUND_BITS / afsk.BAUD:.2f} s",
+        ),
         ("pager", "one page", _PAGER, f"{_PAGE_BATCHES} batches, {_PAGE_BITS} bits, {_PAGE_BITS / 1200:.2f} s"),
         ("MQTT, HTTP", "a part of a bundle", Transmitter.symbol_size, "as many bytes"),
     ]
@@ -119,18 +124,19 @@ def _sentences(bench: dict[str, Any]) -> str:
     air, sound, pager = bench["air"], bench["sound"], bench["pager"]
     large = next(one for one in bench["terminal"] if (one["universe"], one["listed"]) == (10**7, 10**6))
     said = [
-        f"With {air['loss']:.0%} of the packets lost, a full list takes {air['mean']:.3f} times limit/(1-p) bytes of air "
-        f"in the mean, {air['p95']:.3f} in 95 of 100 cases; a carousel without a fountain takes "
-        f"{air['plain_over_fountain']:.1f} times as much.",
-        f"A terminal with {large['listed']:,} listed cards starts in {large['start_ms']:.0f} ms, keeps "
-        f"{large['resident_mib']:.0f} MiB, and puts a delta of 500 off and 500 on in force in {large['delta_ms']:.0f} ms.",
+        f"With {air['loss']:.0%} of the packets lost, a full list takes {air['mean']:.3f} times limit/(1-p) bytes of",
+        f"  air in the mean, {air['p95']:.3f} in 95 of 100 cases; a carousel without a fountain",
+        f"  {air['plain_over_fountain']:.1f} times as much as that.",
+        f"A terminal with {large['listed']:,} listed of {large['universe']:,} cards starts in",
+        f"  {large['start_ms']:.0f} ms, puts a step of 500 off and 500 on in force in {large['delta_ms']:.0f} ms, and",
+        f"  keeps {large['resident_mib']:.0f} MiB, {large['delta_mib']:.0f} after steps.",
     ]
     if "mean" in sound and "exact" in pager:
-        said.append(
-            f"By sound as loud as the noise, 2 kB take {sound['mean']:.2f} times as many bytes in the mean; at "
-            f"{pager['snr_db']:.0f} dB, of {pager['pages']} pages {min(pager['exact'])} come exactly."
-        )
-    return " ".join(said)
+        said += [
+            f"By sound as loud as the noise, 2 kB take {sound['mean']:.2f} times as many bytes in the mean; at",
+            f"  {pager['snr_db']:.0f} dB, of {pager['pages']} pages {min(pager['exact'])} come exactly.",
+        ]
+    return "\n".join(line if line.startswith(" ") else f"- {line}" for line in said)
 
 
 REGIONS: dict[str, Callable[[], str]] = {

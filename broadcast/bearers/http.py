@@ -1,5 +1,6 @@
 """HTTP, the terminal's side: ask the index now and then, and fetch the cheapest way to the newest edition."""
 
+import asyncio
 import re
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,10 +17,12 @@ from broadcast.bearers.line import Backoff, trust
 
 __all__ = ["HttpReceiver"]
 
-_TIMEOUT = 10.0
-"""Seconds that a server may be silent."""
-_LONGEST_DOWNLOAD = 120.0
-"""Seconds for one object, however busily its bytes trickle."""
+_LONGEST_SILENCE = 10.0
+"""Seconds."""
+_LONGEST_REQUEST = 120.0
+"""Seconds from the connection to the last byte of one object, however busily its bytes trickle."""
+_LONGEST_ROUND = 600.0
+"""Seconds after which the index is asked again, whatever it still promises."""
 _LONGEST_URL = 2000
 _HOST = re.compile(r"[\w.:-]+")
 
@@ -45,18 +48,28 @@ class HttpReceiver(Receiver):
         self._need = Need(have)
         self._poll = poll_seconds
         self._mark = ""
+        self._end = 0.0
         # neither proxies nor logins from the environment: what is fetched, and from where, is said here alone
-        self._client = httpx.Client(verify=trust(ca), timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
+        self._client = httpx.AsyncClient(verify=trust(ca), follow_redirects=False, trust_env=False)
+        # only an event loop can end a request by the clock, whatever the server sends and leaves out meanwhile
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._is_closed = False
 
     def packets(self, seconds: float | None = None) -> Iterator[bytes]:
         """Yield the packets of what is needed, until ``seconds`` have passed; the index is asked at least once.
+
+        No server makes it last longer: what is under way then is given up. Only the first round of asking has 3 s
+        in any case. A round, also without end, has at most 600 s, and each request in it 120 s.
 
         Raises BearerError at once for what waiting does not mend (TLS, 404, wrong content), and in the end when no
         round of asking was finished.
         """
         backoff = Backoff(seconds)
+        complaint = ""
         was_reached = False
-        while True:
+        left = backoff.answer(_LONGEST_ROUND)
+        while left > 0:
+            self._end = monotonic() + left
             try:
                 self._ask_index()
                 yield from self._needed()
@@ -64,12 +77,12 @@ class HttpReceiver(Receiver):
                 backoff.worked()
                 wait = backoff.left(self._poll)
             except _TemporaryError as error:
+                complaint = str(error)
                 wait = backoff.failed()
-                if wait <= 0 and not was_reached:
-                    raise BearerError(str(error)) from None
-            if wait <= 0:
-                return
-            sleep(wait)
+            sleep(max(wait, 0.0))
+            left = backoff.left(_LONGEST_ROUND)
+        if not was_reached:
+            raise BearerError(complaint)
 
     def _ask_index(self) -> None:
         """Ask for the index, unless it is as before (304)."""
@@ -84,7 +97,7 @@ class HttpReceiver(Receiver):
         self._mark = mark
 
     def _needed(self) -> Iterator[bytes]:
-        while (entry := self._need.next()) and (index := self._need.index):
+        while monotonic() < self._end and (entry := self._need.next()) and (index := self._need.index):
             yield from self._fetch(index.path(entry))
             self._need.tried(entry)
 
@@ -98,15 +111,30 @@ class HttpReceiver(Receiver):
     def _get(self, path: str, most: int, headers: dict[str, str]) -> tuple[bytes | None, str]:
         """Content and entity tag; None for what is not modified."""
         url = f"{self._url}/{path}"
-        asked = {"Accept-Encoding": "identity", **headers}
+        seconds = max(min(self._end - monotonic(), _LONGEST_REQUEST), 0.0)
         try:
-            with self._client.stream("GET", url, headers=asked) as response:
-                if response.status_code == httpx.codes.NOT_MODIFIED and headers:
-                    return None, self._mark
-                self._check(response, url, path)
-                return _read(response, url, most), response.headers.get("etag", "")
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            return self._runner.run(self._ask(url, path, most, headers, seconds))
+        except TimeoutError:
+            raise _TemporaryError(f"{url} takes longer than {seconds:.1f} s; check the line, or allow more") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
             raise _explained(url, error) from None
+
+    async def _ask(
+        self, url: str, path: str, most: int, headers: dict[str, str], seconds: float
+    ) -> tuple[bytes | None, str]:
+        """One request within ``seconds``; raises TimeoutError and errors of httpx."""
+        asked = {"Accept-Encoding": "identity", **headers}
+        # httpx closes what it could not connect in its own time, but not what is taken from its hands: TCP and TLS
+        # have half of the time each
+        patience = httpx.Timeout(_LONGEST_SILENCE, connect=min(_LONGEST_SILENCE, seconds / 2))
+        async with (
+            asyncio.timeout(seconds),
+            self._client.stream("GET", url, headers=asked, timeout=patience) as response,
+        ):
+            if response.status_code == httpx.codes.NOT_MODIFIED and headers:
+                return None, self._mark
+            self._check(response, url, path)
+            return await _read(response, url, most), response.headers.get("etag", "")
 
     def _check(self, response: httpx.Response, url: str, path: str) -> None:
         status = response.status_code
@@ -121,8 +149,11 @@ class HttpReceiver(Receiver):
             raise BearerError(f"{url} comes compressed, which was not asked for")
 
     def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+        """Close the connection; a lookup of the host's name that is still under way is waited for."""
+        if not self._is_closed:
+            self._is_closed = True
+            with self._runner as runner:
+                runner.run(self._client.aclose())
 
 
 def _checked(url: str) -> str:
@@ -136,16 +167,13 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def _read(response: httpx.Response, url: str, most: int) -> bytes:
+async def _read(response: httpx.Response, url: str, most: int) -> bytes:
     """The content, which may be endless."""
-    end = monotonic() + _LONGEST_DOWNLOAD
     content = bytearray()
-    for chunk in response.iter_raw():
+    async for chunk in response.aiter_raw():
         content += chunk
         if len(content) > most:
             raise BearerError(f"{url} gives more than {most} bytes, which it cannot have")
-        if monotonic() > end:
-            raise _TemporaryError(f"{url} takes longer than {_LONGEST_DOWNLOAD:.0f} s")
     return bytes(content)
 
 

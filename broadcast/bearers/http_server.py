@@ -51,7 +51,10 @@ class Shelf:
         self._channels: dict[str, dict[str, _Content]] = {}
 
     def put(self, channel: str, bundles: Sequence[Bundle]) -> None:
-        """Replace what a channel holds; ``channel`` is ``ISSUER/GROUP/KEY``."""
+        """Replace what a channel holds; ``channel`` is ``ISSUER/GROUP/KEY``. One that holds nothing is gone."""
+        if not bundles:
+            self._channels.pop(channel, None)
+            return
         index = Index.of(bundles)
         listing = Bundle(0, 0, index.encode())
         contents = {"index": _Content(listing.raw, "application/json", Entry.of(listing).etag)}

@@ -13,6 +13,8 @@ _CHANNEL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-
 _RESERVED = {"full", "delta", "index"}
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 30.0
+_SHORTEST_ANSWER = 3.0
+"""Seconds for what a server answers first: with less, a good one would pass for one that is down."""
 
 
 def check_channel(channel: str) -> str:
@@ -41,12 +43,18 @@ class Backoff:
 
     def __init__(self, seconds: float | None) -> None:
         """Begin; the end is in ``seconds``, None: never."""
-        self._end = None if seconds is None else monotonic() + seconds
+        began = monotonic()
+        self._end = None if seconds is None else began + seconds
+        self._least = began + _SHORTEST_ANSWER
         self._wait = _FIRST_WAIT
 
     def left(self, most: float) -> float:
         """Seconds left until the end, at most ``most``; not above 0 when it is over."""
         return most if self._end is None else min(most, self._end - monotonic())
+
+    def answer(self, most: float) -> float:
+        """Seconds that a server may take now, at most ``most``: until the end, but until 3 s from the beginning at least."""
+        return min(most, max(self.left(most), self._least - monotonic()))
 
     def failed(self) -> float:
         """An attempt failed: seconds to wait now; not above 0 when there is no time for another."""

@@ -26,6 +26,8 @@ __all__ = ["BlacklistStore"]
 _LOCK_SECONDS = 30
 """Reading and writing a long list takes less."""
 _HOUR = 3600
+_CLOCK_TOLERANCE = _HOUR
+"""Seconds by which a terminal's clock may be behind the center's."""
 
 
 class BlacklistStore:
@@ -70,9 +72,11 @@ class BlacklistStore:
         """Begin to trust a center; raises RefusedError when the terminal trusts another one already."""
         trust = Trust.decode(text)
         file = folder / "trust.json"
-        if file.exists() and Trust.decode(_text(file)) != trust:
-            raise RefusedError(f"{folder}: this terminal trusts another center; use another folder for this one")
-        write_whole(file, text.encode())
+        with _alone_in(folder):
+            if file.exists() and Trust.decode(_text(file)) != trust:
+                raise RefusedError(f"{folder}: this terminal trusts another center; use another folder for this one")
+            remove_leftovers(file)
+            write_whole(file, text.encode())
         return cls(folder)
 
     def import_cipher_keys(self, text: str) -> CipherKeys:
@@ -97,7 +101,8 @@ class BlacklistStore:
 
     @policy.setter
     def policy(self, policy: StalePolicy) -> None:
-        write_whole(self._policy_file, policy.encode().encode())
+        with self._alone():
+            write_whole(self._policy_file, policy.encode().encode())
 
     # --- the edition in force ------------------------------------------------------------------------------
 
@@ -120,7 +125,7 @@ class BlacklistStore:
 
     def _load_edition(self) -> Edition:
         try:
-            return Edition.decode(self._edition_file.read_bytes(), self.trust.issuer, self.trust.keys)
+            return Edition.decode(_bytes(self._edition_file), self.trust.issuer, self.trust.keys)
         except SaifuError as error:
             text = "remove this file and import the newest edition again"
             raise StoreError(f"{self._edition_file}: {error}; {text}") from None
@@ -128,14 +133,9 @@ class BlacklistStore:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes from writing, and know what they have written before."""
-        try:
-            lock = FileLock(self.folder / "store.lock").acquire(_LOCK_SECONDS)
-        except Timeout:
-            raise StoreError(f"{self.folder}: another process is writing here, and does not end") from None
-        except OSError as error:
-            raise StoreError(f"{self.folder} cannot be written: {error.strerror}") from None
-        with lock:
-            remove_leftovers(self._edition_file, self._newest_head_file, self._cipher_keys_file)
+        with _alone_in(self.folder):
+            files = self._edition_file, self._newest_head_file, self._cipher_keys_file, self._policy_file
+            remove_leftovers(*files)
             self.refresh()
             yield
 
@@ -169,32 +169,42 @@ class BlacklistStore:
         return read.apply(self.edition)
 
     def _put_in_force(self, head: Signed[Head], make: Callable[[], Edition], now: int | None) -> Edition:
+        self.refresh()
+        if known := self._same_or_older(head):
+            return known
+        self._check_date(head, now)
+        # made before others are kept waiting: what is long to make must not hold up business
+        edition = make()
         with self._alone():
-            if self.edition is not None and head == self.edition.head:
-                return self.edition
-            self._check_newer(head, now)
-            edition = make()
+            if known := self._same_or_older(head):
+                return known
             write_whole(self._edition_file, edition.encode_plain())
             self.edition, self._stamps[self._edition_file] = edition, _stamp(self._edition_file)
         return edition
 
-    def _check_newer(self, signed: Signed[Head], now: int | None) -> None:
-        """Rollback and freeze: an older edition, or one that should have been replaced by now, is not taken.
-
-        Of one that has expired the head stays known: there is something newer than the list in force.
-        """
+    def _same_or_older(self, signed: Signed[Head]) -> Edition | None:
+        """The edition in force if it has this head, None for a newer one; rollback: any other raises RefusedError."""
         head = signed.body
-        stays = f"edition {self.number} stays in force" if self.number else "there is none in force"
         if head.edition < self.number:
             raise RefusedError(f"edition {head.edition} is older than edition {self.number}, which stays in force")
-        if head.edition == self.number:
+        if head.edition == self.number and (self.edition is None or signed != self.edition.head):
             raise RefusedError(f"this is another edition {head.edition} than the one that is in force, which stays")
-        if now is not None and now > head.next:
-            self._note(signed)
-            raise RefusedError(
-                f"edition {head.edition} has expired: the next was due {_ago(now - head.next)} ago by this terminal's "
-                f"clock; {stays}"
-            )
+        return self.edition if head.edition == self.number else None
+
+    def _check_date(self, signed: Signed[Head], now: int | None) -> None:
+        """Freeze: an edition that should have been replaced by now is not taken.
+
+        Its head stays known: there is something newer than the list in force.
+        """
+        head = signed.body
+        if now is None or now <= head.next:
+            return
+        self.note_head(signed)
+        stays = f"edition {self.number} stays in force" if self.number else "there is none in force"
+        raise RefusedError(
+            f"edition {head.edition} has expired: the next was due {_ago(now - head.next)} ago by this terminal's "
+            f"clock; {stays}"
+        )
 
     @property
     def number(self) -> int:
@@ -229,7 +239,7 @@ class BlacklistStore:
         if not self._newest_head_file.exists():
             return None
         try:
-            head = Signed.decode(Head, self._newest_head_file.read_bytes())
+            head = Signed.decode(Head, _bytes(self._newest_head_file))
             check_head(head, self.trust.issuer, self.trust.keys)
         except SaifuError as error:
             raise StoreError(f"{self._newest_head_file}: {error}; remove this file") from None
@@ -249,7 +259,29 @@ class BlacklistStore:
             return f"edition {self.number} is old: edition {self.newest_known} has been seen"
         if now > self.edition.head.body.next:
             return f"edition {self.number} is old: the next one was due {_ago(now - self.edition.head.body.next)} ago"
+        return _clock_error(self.edition, now)
+
+
+def _clock_error(edition: Edition, now: int) -> str | None:
+    """A clock that is behind would keep an old list current for ever; what the center has signed knows better."""
+    behind = edition.head.body.time - now
+    if behind <= _CLOCK_TOLERANCE:
         return None
+    return f"this terminal's clock is wrong: edition {edition.number} was made {_ago(behind)} after what it says"
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing into a folder; the lock of a process that is killed goes with it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "store.lock").acquire(_LOCK_SECONDS)
+    except Timeout:
+        raise StoreError(f"{folder}: another process is writing here, and does not end") from None
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error.strerror}") from None
+    with lock:
+        yield
 
 
 def _ago(seconds: int) -> str:
@@ -257,8 +289,12 @@ def _ago(seconds: int) -> str:
 
 
 def _text(file: Path) -> str:
+    return _bytes(file).decode("utf-8", "replace")
+
+
+def _bytes(file: Path) -> bytes:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return file.read_bytes()
     except OSError as error:
         raise StoreError(f"{file} cannot be read: {error.strerror}") from None
 
@@ -269,4 +305,6 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
         stat = file.stat()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreError(f"{file} cannot be read: {error.strerror}") from None
     return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -5,8 +5,9 @@ It listens whenever the terminal is on, or once, when the owner presses a button
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from apdu.errors import AuthenticityError, FormatError, InputError, RefusedError, SaifuError
+from apdu.errors import AuthenticityError, BearerError, FormatError, InputError, RefusedError, SaifuError, StoreError
 from broadcast.bearer import Receiver, Way
 from broadcast.cipher_key import CipherKeys
 from broadcast.demodulator import demodulate
@@ -19,9 +20,14 @@ __all__ = ["Listener"]
 
 _PENDING_MOST = 16
 """Deltas that are kept until the edition that they go on from is there."""
+_PENDING_BYTES = 8 * 1024 * 1024
+"""What they may come to together."""
+_TOLD_MOST = 16
+"""Bad news that is told before only some of it is, until the next edition comes in force."""
 _TURN_SECONDS = 60.0
 _ASK_SECONDS = 5.0
 """Long enough for a line to say what it has."""
+_AGAIN_SECONDS = 0.5
 _LOW = 0xFFFF
 
 
@@ -36,6 +42,7 @@ class Listener:
         self._keys = self._read_keys()
         self.reception = Reception(self._keys.keys, store.number)
         self._pending: dict[int, tuple[Delta, Whole]] = {}
+        self._bad_news = 0
 
     def _read_keys(self) -> CipherKeys:
         keys = self._store.cipher_keys
@@ -61,7 +68,8 @@ class Listener:
     ) -> None:
         """Open a bearer by its name and listen; on a line the channel changes with the newest cipher key.
 
-        Raises InputError and BearerError.
+        ``once`` asks a line once, or with ``seconds`` again and again until the list is current. Raises InputError
+        and BearerError.
         """
         end = None if seconds is None else time.monotonic() + seconds
         while True:
@@ -69,10 +77,20 @@ class Listener:
             with open_receiver(air, keys, lambda: self._store.number, line) as receiver:
                 while keys is self._keys:
                     left = None if end is None else max(end - time.monotonic(), 0.0)
-                    self.listen(receiver, _turn(receiver, left, once), once, progress)
+                    self._hear(receiver, left, once, progress)
                     self._follow_store()
-                    if receiver.way is not Way.LINE or once or (end is not None and time.monotonic() >= end):
+                    if receiver.way is not Way.LINE or (once and (left is None or self.is_current)) or left == 0:
                         return
+
+    def _hear(self, receiver: Receiver, left: float | None, once: bool, progress: Callable[[], None]) -> None:
+        """One turn; a line that does not answer is asked again while there is time."""
+        try:
+            self.listen(receiver, _turn(receiver, left, once), once, progress)
+        except BearerError as error:
+            if receiver.way is not Way.LINE or not once or not left:
+                raise
+            self._complain(str(error))
+            time.sleep(min(_AGAIN_SECONDS, left))
 
     def listen(
         self,
@@ -92,7 +110,7 @@ class Listener:
                 break
 
     def take(self, raw: bytes) -> None:
-        """Take one packet in; raises StoreError alone."""
+        """Take one packet in; raises StoreError, and InputError when the terminal's cipher keys were taken away."""
         self._follow_store()
         whole = self.reception.take(raw)
         if whole is not None:
@@ -101,7 +119,9 @@ class Listener:
     def _follow_store(self) -> None:
         """Another process may have taken an edition or new keys in."""
         self._store.refresh()
-        self.reception.current = self._store.number
+        if self.reception.current != self._store.number:
+            self.reception.current = self._store.number
+            self._go_on()
         if self._store.cipher_keys is not self._keys:
             self._keys = self._read_keys()
             self.reception.keys = self._keys.keys
@@ -121,14 +141,33 @@ class Listener:
     def _refuse(self, whole: Whole, error: SaifuError) -> None:
         """Whoever holds the packets' key may send what they like: only what the center signed is taken."""
         self.reception.forget(whole)
-        self._tell(f"refused: {error}")
+        self._complain(f"refused: {error}")
 
     def _keep(self, delta: Delta, whole: Whole) -> None:
         """A part of a chain that comes before its turn."""
-        if delta.base not in self._pending and len(self._pending) >= _PENDING_MOST:
-            del self._pending[min(self._pending)]
-        self._pending[delta.base] = delta, whole
-        self._tell(f"the step from edition {delta.base} to {delta.number} is kept until edition {delta.base} is here")
+        self._drop(delta.base)
+        self._pending[delta.base] = delta, replace(whole, sealed=b"")
+        while len(self._pending) > _PENDING_MOST or self._pending_bytes > _PENDING_BYTES:
+            self._drop(max(self._pending))
+        self._complain(f"the step from edition {delta.base} to {delta.number} waits until edition {delta.base} is here")
+
+    @property
+    def _pending_bytes(self) -> int:
+        return sum(len(delta.off) + len(delta.on) for delta, _ in self._pending.values())
+
+    def _drop(self, base: int) -> None:
+        """Keep a step no longer; it may have been a false one, so the next of its name is taken anew."""
+        if kept := self._pending.pop(base, None):
+            self.reception.forget(kept[1])
+
+    def _complain(self, line: str) -> None:
+        """Tell bad news: all of it at first, then ever less, or whoever makes it fills screens and disks."""
+        self._bad_news += 1
+        if self._bad_news <= _TOLD_MOST or not self._bad_news & (self._bad_news - 1):
+            self._tell(line if self._bad_news <= _TOLD_MOST else f"{line} ({self._bad_news} of this kind so far)")
+
+    def _has_expired(self, read: Edition | Delta) -> bool:
+        return int(self._clock()) > read.head.body.next
 
     def _go_on(self) -> None:
         """Apply the kept steps that fit now, and drop those that are behind."""
@@ -141,13 +180,19 @@ class Listener:
         """Returns whether the edition is in force now; if not, the reason is told."""
         try:
             edition = self._store.take(read, int(self._clock()))
+        except StoreError:
+            self.reception.forget(whole)
+            raise
         except (FormatError, AuthenticityError) as error:
             self._refuse(whole, error)
             return False
         except RefusedError as error:
-            self._tell(f"not taken: {error}")
+            if self._has_expired(read):  # by a clock that may be set right while it is still on the air
+                self.reception.forget(whole)
+            self._complain(f"not taken: {error}")
             return False
         self.reception.current = edition.number
+        self._bad_news = 0
         how = f"by the step from edition {read.base}" if isinstance(read, Delta) else "as a full list"
         self._tell(f"edition {edition.number} is in force: {edition.tree.count} cards listed, {how}")
         return True

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from apdu.errors import AuthenticityError, CardError, ReaderError, RefusedError
+from apdu.errors import AuthenticityError, CardError, ReaderError, RefusedError, StoreError
 from apdu.identity import LifeCycle
 from apdu.money import Money
 from apdu.status import StatusError
@@ -125,6 +125,8 @@ class Terminal:
                 self.store.note_head(head)
         except AuthenticityError as error:
             self.display.show(f"card {session.card} carries a forged head: {error}")
+        except StoreError as error:
+            self.display.show(f"card {session.card} has seen a newer edition, which cannot be noted: {error}")
 
     def check_credit(self, session: PurseSession) -> None:
         """The variant [0034]: judge the credit in the terminal too, where the center has ordered it."""

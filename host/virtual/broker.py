@@ -39,7 +39,7 @@ class Mosquitto:
     def _config(self, host: str, needs_login: bool, acl: str) -> None:
         certificate, key = self.authority.certify(host)
         lines = [f"listener {self.port} 127.0.0.1", f"certfile {certificate}", f"keyfile {key}", "persistence false"]
-        lines += [f"user {getpass.getuser()}", f"allow_anonymous {str(not needs_login).lower()}", "log_type none"]
+        lines += [f"user {getpass.getuser()}", f"allow_anonymous {str(not needs_login).lower()}", "log_type error"]
         if needs_login:
             passwords = self._folder / "passwords"
             passwords.write_text(":".join(_LOGIN) + "\n")
@@ -65,6 +65,7 @@ class Mosquitto:
         end = monotonic() + _START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or monotonic() > end:
+                self.kill()
                 raise BearerError(f"mosquitto did not start: {(self._folder / 'mosquitto.log').read_text()[-500:]}")
             sleep(0.02)
 

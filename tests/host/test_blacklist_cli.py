@@ -26,7 +26,7 @@ def bare(made_town: Path, tmp_path: Path) -> TownShell:
     return shell
 
 
-def refused(shell: TownShell, ran: Ran, code: int, said: str) -> None:
+def refused(ran: Ran, code: int, said: str) -> None:
     assert ran.code == code, ran
     assert re.search(said, ran.fault), ran.fault
     assert ran.out == ""
@@ -63,7 +63,7 @@ def test_cipher_keys_are_kept_where_nobody_else_reads_them(shell: TownShell) -> 
 def test_an_expired_edition_is_taken_when_somebody_says_so(shell: TownShell) -> None:
     file = expired_edition(shell)
     before = shell.files()
-    refused(shell, shell.run("terminal", "import", file), 5, "edition 1 has expired.*there is none in force")
+    refused(shell.run("terminal", "import", file), 5, "edition 1 has expired.*there is none in force")
     assert {name for name, _ in shell.files().items() ^ before.items()} <= {
         "home/terminal/newest-head",
         "home/terminal",
@@ -78,7 +78,7 @@ def test_keys_of_another_issuer_are_refused(shell: TownShell) -> None:
     keys = CipherKeys(2, "terminals", (CipherKey(1, bytes(32)),))
     (shell.folder / "others.json").write_text(keys.encode())
     before = shell.files()
-    refused(shell, shell.run("terminal", "import", "others.json"), 5, "are of issuer 2, not 1")
+    refused(shell.run("terminal", "import", "others.json"), 5, "are of issuer 2, not 1")
     assert shell.files() == before
 
 
@@ -91,8 +91,15 @@ def test_keys_of_another_issuer_are_refused(shell: TownShell) -> None:
 def test_what_is_no_file_of_the_center_is_refused(shell: TownShell, content: bytes, said: str) -> None:
     (shell.folder / "others").write_bytes(content)
     before = shell.files()
-    refused(shell, shell.run("terminal", "import", "others"), 2, said)
+    refused(shell.run("terminal", "import", "others"), 2, said)
     assert shell.files() == before
+
+
+def test_a_secret_that_is_shown_would_be_seen_here(shell: TownShell) -> None:
+    shown = (shell.folder / "keys.json").read_text()
+    for said in (shown, shown.upper(), f"passphrase: {PASSPHRASE}"):
+        with pytest.raises(AssertionError):
+            shell.checked(Ran(0, "", said))
 
 
 def test_a_damaged_file_of_keys_tells_nothing_of_the_keys(shell: TownShell) -> None:
@@ -108,13 +115,13 @@ def test_a_damaged_file_of_keys_tells_nothing_of_the_keys(shell: TownShell) -> N
 
 
 def test_a_file_that_is_not_there_is_named(shell: TownShell) -> None:
-    refused(shell, shell.run("terminal", "import", "nowhere"), 2, "nowhere cannot be read: No such file")
+    refused(shell.run("terminal", "import", "nowhere"), 2, "nowhere cannot be read: No such file")
 
 
 def test_nothing_is_taken_in_before_a_center_is_trusted(bare: TownShell) -> None:
     before = bare.files()
-    refused(bare, bare.run("terminal", "import", "keys.json"), 2, "keys.json: .*trusts no center yet.*terminal import")
-    refused(bare, bare.run("terminal", "listen", "--air", "udp"), 2, "trusts no center yet.*saifu terminal import")
+    refused(bare.run("terminal", "import", "keys.json"), 2, "keys.json: .*trusts no center yet.*terminal import")
+    refused(bare.run("terminal", "listen", "--air", "udp"), 2, "trusts no center yet.*saifu terminal import")
     assert bare.files() == before
 
 
@@ -134,7 +141,7 @@ def test_status_of_a_terminal_without_anything_but_trust(bare: TownShell) -> Non
     assert document == {
         "issuer": 1, "currency": "EUR", "edition": 0, "newest_known": 0, "listed": 0, "issued": None, "next": None,
         "age": None, "stale": "there is no blacklist in this terminal", "policy": {"stale": "warn", "cap": 0},
-        "group": None, "cipher_keys": [],
+        "group": None, "cipher_keys": [], "listening": [],
     }  # fmt: skip
 
 

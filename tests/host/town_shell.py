@@ -66,6 +66,10 @@ class TownShell(Shell):
         assert "traceback" not in said, ran
         return ran
 
+    def files(self) -> dict[str, tuple[int, bytes]]:
+        """Without the notes of listeners, which come and go as lock files do."""
+        return {name: file for name, file in super().files().items() if "/listening" not in name}
+
     # --- the center ----------------------------------------------------------------------------------------
 
     def publish(self, *stolen: CardId) -> int:

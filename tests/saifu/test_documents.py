@@ -72,6 +72,12 @@ def test_what_the_patent_map_names_exists() -> None:
         assert not test or f"def {test}(" in (ROOT / file).read_text("utf-8"), f"{file}::{test}"
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
+def test_tests_that_other_pages_name_exist(page: Path) -> None:
+    for file, test in re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.py)::(\w+)`", page.read_text("utf-8")):
+        assert f"def {test}(" in (ROOT / file).read_text("utf-8"), f"{file}::{test}"
+
+
 def test_the_patent_map_goes_through_claims_figures_and_steps() -> None:
     claims = PATENT_MAP.split("## Claims")[1].split("## Figures")[0]
     rows = re.findall(r"^\| ([\d, ]+) \|", claims, re.MULTILINE)

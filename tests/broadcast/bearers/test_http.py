@@ -146,14 +146,17 @@ def test_channels_share_a_port_also_where_one_name_begins_the_other() -> None:
         assert (hear(first.url), hear(f"{first.url}/1")) == (FULL, NEXT_FULL)
 
 
-def test_channel_without_objects_asks_for_patience(transmitter: HttpTransmitter) -> None:
+def test_channel_asks_for_patience_until_it_has_objects_and_is_gone_when_it_has_none_any_more(transmitter: HttpTransmitter) -> None:
     transmitter.send(FULL)
     with transmitter.beside("terminals/2") as beside:
         url = transmitter.url.replace("terminals/1", "terminals/2")
         with pytest.raises(BearerError, match="status 503"):
             hear(url)
+        beside.send(FULL)
+        assert hear(url) == FULL
         beside.send([])
-        assert hear(url) == []
+        with pytest.raises(BearerError, match="status 404"):
+            hear(url)
 
 
 def test_packets_that_make_no_bundle_leave_what_is_served(transmitter: HttpTransmitter) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from filelock import FileLock
@@ -181,6 +182,15 @@ def test_a_current_list_is_current_until_the_next_is_due(store: BlacklistStore) 
     assert store.staleness(NOW + 27 * HOUR) == "edition 1 is old: the next one was due 3 hours ago"
 
 
+def test_a_clock_that_is_behind_does_not_make_an_old_list_current(store: BlacklistStore) -> None:
+    store.import_edition(ISSUER.edition(1, time=NOW).encode())
+    assert store.staleness(NOW - HOUR) is None
+    assert (
+        store.staleness(NOW - 3 * HOUR)
+        == "this terminal's clock is wrong: edition 1 was made 3 hours after what it says"
+    )
+
+
 def test_a_head_makes_an_older_list_stale_and_the_edition_makes_it_current_again(store: BlacklistStore) -> None:
     store.import_edition(ISSUER.edition(1).encode())
     store.note_head(ISSUER.edition(3).head)
@@ -202,6 +212,37 @@ def test_a_forged_head_is_not_noted(store: BlacklistStore, folder: Path, issuer:
     with pytest.raises(AuthenticityError):
         store.note_head(issuer.edition(99).head)
     assert store.newest_known == BlacklistStore(folder).newest_known == 0
+
+
+def test_what_cannot_be_read_is_told(store: BlacklistStore, folder: Path) -> None:
+    (folder / "edition").mkdir()
+    with pytest.raises(StoreError, match="edition cannot be read"):
+        BlacklistStore(folder)
+    (folder / "edition").rmdir()
+    (folder / "newest-head").mkdir()
+    with pytest.raises(StoreError, match="newest-head cannot be read"):
+        assert store.newest_known
+
+
+class Slow(Delta):
+    """A step that looks, while it is made, whether somebody else could write."""
+
+    __slots__ = ()
+
+    def apply(self, older: Edition) -> Edition:
+        with FileLock(Slow.folder / "store.lock").acquire(0):
+            return Delta.apply(self, older)
+
+    folder: ClassVar[Path]
+
+
+def test_while_a_step_is_made_others_may_write(store: BlacklistStore, folder: Path) -> None:
+    one, two = ISSUER.edition(1, 5), ISSUER.edition(2, 5, 6)
+    store.import_edition(one.encode())
+    read = delta(one, two, store)
+    Slow.folder = folder
+    store.take(Slow(read.head, read.base, read.last, read.removed, read.off, read.on), NOW)
+    assert BlacklistStore(folder).number == 2
 
 
 # --- expiry, steps, other processes ------------------------------------------------------------------------
@@ -297,7 +338,7 @@ def test_cipher_keys_of_another_issuer_are_refused(store: BlacklistStore) -> Non
 
 
 def test_what_a_killed_process_has_left_is_removed_by_the_next_write(store: BlacklistStore, folder: Path) -> None:
-    for name in (".edition.ab_c1d2e", ".newest-head.abcdefgh", ".cipher-keys.json.abcdefgh"):
+    for name in (".edition.ab_c1d2e", ".newest-head.abcdefgh", ".cipher-keys.json.abcdefgh", ".policy.json.abcdefgh"):
         (folder / name).write_bytes(b"half")
     (folder / ".editions-of-mine").write_bytes(b"not ours")
     store.import_edition(ISSUER.edition(1, 5).encode())
