@@ -60,6 +60,11 @@ class Receiver(_Closing, ABC):
 
     way: Way = Way.AIR
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more is needed, as far as a line knows; who hears the air never knows."""
+        return False
+
     @abstractmethod
     def packets(self, seconds: float | None = None) -> Iterator[bytes]:
         """Yield packets as they come, until the recording ends or ``seconds`` have passed; None: for ever."""

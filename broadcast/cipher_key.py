@@ -26,7 +26,8 @@ MAX_CIPHER_KEYS = 8
 """The most keys that a group has at a time."""
 
 _PACKET_KEY_INFO = b"saifu packet tag"
-_GROUP = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_GROUP = re.compile(r"(?!(full|delta|index)$)[A-Za-z0-9_-]{1,32}")
+"""On a line ``full``, ``delta`` and ``index`` are the names of what a channel holds."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -77,7 +78,9 @@ class CipherKeys:
         if not 0 <= self.issuer <= 0xFFFF:
             raise FormatError("the number of an issuer is 0 to 65535")
         if not _GROUP.fullmatch(self.group):
-            raise FormatError("the name of a group has 1 to 32 letters, digits, - and _")
+            raise FormatError(
+                "the name of a group has 1 to 32 letters, digits, - and _, and is not full, delta or index"
+            )
         if not 1 <= len(self.keys) <= MAX_CIPHER_KEYS:
             raise FormatError(f"a group has 1 to {MAX_CIPHER_KEYS} cipher keys, not {len(self.keys)}")
         if any(one.number >= other.number for one, other in pairwise(self.keys)):

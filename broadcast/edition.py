@@ -33,7 +33,6 @@ _FULL, _DELTA, _PLAIN = b"\x00", b"\x01", b"\x02"
 _HEAD_END = 1 + Head.SIZE + SIGNATURE_SIZE
 _FULL_START = _HEAD_END + 4
 _DELTA_START = _HEAD_END + 16
-_NUMBER_MAX = 0xFFFFFFFF
 
 
 def check_head(head: Signed[Head], issuer: int, keys: Iterable[CenterKey]) -> Head:

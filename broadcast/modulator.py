@@ -19,10 +19,11 @@ from cwt.cose_key_interface import COSEKeyInterface
 
 from apdu.errors import FormatError
 from broadcast.cipher_key import CipherKey
+from broadcast.packets import MAX_OBJECT
 
 __all__ = ["MAX_PLAIN", "MAX_SEALED", "OVERHEAD", "cose_key", "external_data", "modulate"]
 
-MAX_SEALED = 4 << 20
+MAX_SEALED = MAX_OBJECT
 """Most bytes of a sealed message."""
 OVERHEAD = 93
 """Bytes that sealing adds to a content of 240 to 65519 bytes; 91 or 92 below that, 95 above."""

@@ -39,6 +39,8 @@ _MAX_FINISHED = 64
 """Finished objects that are remembered."""
 _MAX_HEARD = 64
 """Objects whose packets are counted."""
+_ENOUGH = 8
+"""Packets in a row that must be of no newer edition, where there is no full list to tell which one is the newest."""
 _PRIORITY = 2
 """How many times as much as from an object under way must be heard from another before that one takes its place."""
 
@@ -152,6 +154,8 @@ class Reception:
         self.statistics = ReceptionStatistics()
         self.heard: int | None = None
         """The newest edition (16 bits) of any authentic packet so far, taken or not; None before the first."""
+        self._full: int | None = None
+        self._since = 0
         self._keys = tuple(keys)
         self._current = current
         self._now = now
@@ -169,7 +173,7 @@ class Reception:
         """Drop what is not newer than the edition now in force."""
         if number == self._current:
             return
-        self._current = number
+        self._current, self._since = number, 0
         self._under_way = {who: what for who, what in self._under_way.items() if self._is_new(who.edition)}
         self._finished = {name: None for name in self._finished if self._is_new(name[0])}
 
@@ -184,6 +188,17 @@ class Reception:
         gone = {key.number for key in self._keys if key not in keys}
         self._keys = tuple(keys)
         self._under_way = {who: what for who, what in self._under_way.items() if who.key not in gone}
+
+    @property
+    def has_newest(self) -> bool:
+        """Whether the edition in force is the newest on the air, as far as can be heard.
+
+        Steps to older editions are on the air too, but only the newest edition's full list. Where full lists are left
+        out, two packets of three are of the newest step: 8 in a row without it do not come by chance.
+        """
+        if self._current == 0 or self.heard != self._current & 0xFFFF:
+            return False
+        return self._full == self.heard or self._since >= _ENOUGH
 
     @property
     def progress(self) -> list[Progress]:
@@ -209,8 +224,7 @@ class Reception:
         if key is None:
             self.statistics.forged += 1
             return None
-        if self.heard is None or is_newer(packet.edition, self.heard):
-            self.heard = packet.edition
+        self._hear(packet)
         if not self._is_new(packet.edition):
             self.statistics.old += 1
         elif (packet.edition, packet.span) in self._finished:
@@ -218,6 +232,14 @@ class Reception:
         else:
             return self._collect(key, packet)
         return None
+
+    def _hear(self, packet: Packet) -> None:
+        """Keep what an authentic packet says of the newest edition on the air."""
+        self._since += 1
+        if self.heard is None or is_newer(packet.edition, self.heard):
+            self.heard, self._since = packet.edition, 0
+        if packet.span == 0 and packet.edition == self.heard:
+            self._full = self.heard
 
     def forget(self, whole: Whole) -> None:
         """Begin an object anew that was refused behind us: its seal or signature was bad."""

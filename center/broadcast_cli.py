@@ -53,7 +53,7 @@ def broadcast(
             # Ctrl-C is how somebody ends a carousel; a recording that is cut short is none
             with suppress(*(() if outlet.way is Way.RECORDING else (KeyboardInterrupt,))):
                 screen.tell(f"group {group}, keys {_numbers(keys)}, on the {outlet.way.value}: {outlet.place or air}")
-                sending.run(seconds, _progress(sending, screen))
+                sending.run(seconds, _progress(sending, screen), screen.tell)
     statistics = sending.statistics
     document = {"group": group, "air": air, "place": outlet.place or air, "told": screen.told}
     speed = None if outlet.way is Way.RECORDING else outlet.packet_rate  # nobody is switched on in a recording

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from apdu.errors import RefusedError
+from apdu.errors import BearerError, RefusedError, StoreError
 from broadcast.bearer import Way
 from broadcast.carousel import Carousel, CarouselStatistics, OnAir
 from center.center import Center
@@ -38,6 +38,7 @@ class Broadcast:
         self._center, self._group, self._outlet = center, group, outlet
         self._publishing, self._steps_only = publishing, steps_only
         self._stopping = False
+        self._tell: Callable[[str], None] = lambda _line: None
         self._put_on(self._load())
         self._looked = time.monotonic()
 
@@ -52,7 +53,7 @@ class Broadcast:
             publish(self._center)
         objects = [one for one in on_air(self._center, self._group) if one.span or not self._steps_only]
         if not objects:
-            raise RefusedError("there is no step to send yet: only one edition was published")
+            raise RefusedError("there is no step to send: publish another edition first, or send full lists too")
         return objects
 
     def _put_on(self, objects: list[OnAir]) -> None:
@@ -63,14 +64,28 @@ class Broadcast:
         if time.monotonic() - self._looked < _LOOK_SECONDS:
             return False
         self._looked = time.monotonic()
-        objects = self._load()
+        try:
+            objects = self._load()
+        except StoreError as error:
+            self._tell(f"not looked for news, later again: {error}")
+            return False
         if objects == self._objects:
             return False
         self._put_on(objects)
         return True
 
-    def run(self, seconds: float | None = None, progress: Callable[[], None] = lambda: None) -> None:
-        """Send; ``progress`` is called now and then. A recording is made once, whatever ``seconds`` says."""
+    def run(
+        self,
+        seconds: float | None = None,
+        progress: Callable[[], None] = lambda: None,
+        tell: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        """Send; ``progress`` is called now and then. A recording is made once, whatever ``seconds`` says.
+
+        Raises BearerError and StoreError at the start. Later on a line that fails, or a database that somebody
+        holds, is told of and tried again.
+        """
+        self._tell = tell
         way = self._outlet.way
         send = {Way.AIR: self._turn, Way.RECORDING: self._record, Way.LINE: self._serve}[way]
         end = None if seconds is None or way is Way.RECORDING else time.monotonic() + seconds
@@ -102,14 +117,31 @@ class Broadcast:
     def _serve(self) -> Iterator[None]:
         """The line loses nothing: each object lies there whole, for whoever comes; under each key in its channel."""
         served = set(retired_cipher_keys(self._center, self._group))  # what lies there still is cleared
+        first = True
         while True:
             packets: dict[int, list[bytes]] = {key: [] for key in served}
             for one, bundle in zip(self._objects, self._carousel.bundle(), strict=True):
                 packets[one.key.number] = [*packets.get(one.key.number, []), *bundle]
-            for key, content in packets.items():
-                self._outlet.of(key).send(content)
+            yield from self._deliver(packets, first)
             served = {key for key, content in packets.items() if content}
+            first = False
             yield
             while not self._look():
                 time.sleep(_WAIT_SECONDS)
                 yield
+
+    def _deliver(self, packets: dict[int, list[bytes]], first: bool) -> Iterator[None]:
+        """Put everything into its channel; only the first time a line that fails is an error."""
+        while True:
+            try:
+                for key, content in packets.items():
+                    self._outlet.of(key).send(content)
+                return
+            except BearerError as error:
+                if first:
+                    raise
+                self._tell(f"not sent, in {_LOOK_SECONDS:.0f} s again: {error}")
+            again = time.monotonic() + _LOOK_SECONDS
+            while time.monotonic() < again:
+                yield
+                time.sleep(_WAIT_SECONDS)

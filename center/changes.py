@@ -59,12 +59,16 @@ def changes(center: Center, number: int) -> list[Change]:
         new, *old = (Edition.decode(row.content, center.issuer, center.trust.keys).serials for row in rows)
         before = old[0] if old else new[:0]
         moved = [("stolen", np.setdiff1d(new, before)), ("found", np.setdiff1d(before, new))]
-        return [_change(center, session, kind, serial) for kind, serials in moved for serial in serials.tolist()]
+        return [
+            _change(center, session, kind, serial, rows[0].date)
+            for kind, serials in moved
+            for serial in serials.tolist()
+        ]
 
 
-def _change(center: Center, session: Session, kind: str, serial: int) -> Change:
-    """The newest report of this kind says why."""
-    wanted = select(ReportRow).where(ReportRow.serial == serial, ReportRow.kind == kind)
+def _change(center: Center, session: Session, kind: str, serial: int, date: int) -> Change:
+    """The newest report of this kind up to the edition's date says why: a card may be stolen again later."""
+    wanted = select(ReportRow).where(ReportRow.serial == serial, ReportRow.kind == kind, ReportRow.date <= date)
     row = session.scalars(wanted.order_by(ReportRow.id.desc()).limit(1)).first()
     card = center.card_id(serial)
     return Change(card, kind, row.reason, row.date) if row else Change(card, kind, "", 0)

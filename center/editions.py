@@ -7,6 +7,7 @@ from apdu.errors import RefusedError
 from apdu.identity import CardId
 from apdu.messages import Head, Signed, TerminateOrder, UnlockOrder
 from broadcast.edition import Edition, head_of
+from broadcast.sparse_set import MAX_MEMBERS
 from center.center import Center
 from center.keys import ORDERS_KEY
 from center.models import CardRow, EditionRow, ListedRow, ReportRow, SettingRow
@@ -83,6 +84,10 @@ def publish(center: Center, *, after_restore: bool = False) -> Edition:
     that they were taken in again.
     """
     with center.session() as session:
+        if (count := session.scalar(select(func.count()).select_from(ListedRow)) or 0) > MAX_MEMBERS:
+            raise RefusedError(
+                f"{count} cards are listed; an edition takes {MAX_MEMBERS}: terminate cards, or divide them"
+            )
         newest, given_out = _newest(session), center.high_water["edition"]
         if newest < given_out and not after_restore:
             raise RefusedError(
@@ -107,7 +112,8 @@ def unpublished(center: Center) -> bool:
         if row is None:
             return True
         due = head_of(row.content).body.next
-        return center.now >= due or session.get_one(SettingRow, _TAKEN_IN).value != _newest_report(session)
+        taken_in = session.get(SettingRow, _TAKEN_IN)  # an earlier version did not write it down
+        return center.now >= due or taken_in is None or taken_in.value != _newest_report(session)
 
 
 def _newest_report(session: Session) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from apdu.errors import StoreError
@@ -39,7 +40,8 @@ def remove_leftovers(*paths: Path) -> None:
     """
     for path in paths:
         for leftover in path.parent.glob(f".{path.name}.????????"):
-            leftover.unlink(missing_ok=True)
+            with suppress(OSError):  # what cannot be removed is in nobody's way
+                leftover.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Callable, Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -24,6 +25,8 @@ _LONGEST_REQUEST = 120.0
 _LONGEST_ROUND = 600.0
 """Seconds after which the index is asked again, whatever it still promises."""
 _LONGEST_URL = 2000
+_MARK = re.compile(r'(W/)?"[!#-~]{0,128}"')
+"""An entity tag (RFC 9110, 8.8.3) that can be sent back as it came."""
 _HOST = re.compile(r"[\w.:-]+")
 
 
@@ -49,11 +52,22 @@ class HttpReceiver(Receiver):
         self._poll = poll_seconds
         self._mark = ""
         self._end = 0.0
-        # neither proxies nor logins from the environment: what is fetched, and from where, is said here alone
-        self._client = httpx.AsyncClient(verify=trust(ca), follow_redirects=False, trust_env=False)
+        # neither proxies nor logins from the environment: what is fetched, and from where, is said here alone;
+        # cookies would pile up, and tell terminals apart
+        self._client = httpx.AsyncClient(
+            verify=trust(ca),
+            follow_redirects=False,
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
         # only an event loop can end a request by the clock, whatever the server sends and leaves out meanwhile
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._is_closed = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the newest index names nothing more that is needed."""
+        return self._need.is_done
 
     def packets(self, seconds: float | None = None) -> Iterator[bytes]:
         """Yield the packets of what is needed, until ``seconds`` have passed; the index is asked at least once.
@@ -61,8 +75,8 @@ class HttpReceiver(Receiver):
         No server makes it last longer: what is under way then is given up. Only the first round of asking has 3 s
         in any case. A round, also without end, has at most 600 s, and each request in it 120 s.
 
-        Raises BearerError at once for what waiting does not mend (TLS, 404, wrong content), and in the end when no
-        round of asking was finished.
+        Raises BearerError at once for what waiting does not mend (TLS, 404, wrong content), and in the end when
+        nothing came and no round of asking was finished.
         """
         backoff = Backoff(seconds)
         complaint = ""
@@ -72,7 +86,9 @@ class HttpReceiver(Receiver):
             self._end = monotonic() + left
             try:
                 self._ask_index()
-                yield from self._needed()
+                for packet in self._needed():
+                    was_reached = True
+                    yield packet
                 was_reached = True
                 backoff.worked()
                 wait = backoff.left(self._poll)
@@ -94,7 +110,7 @@ class HttpReceiver(Receiver):
             self._need.index = Index.decode(content)
         except FormatError as error:
             raise BearerError(f"{self._url}/index is not an index: {error}; check the address") from None
-        self._mark = mark
+        self._mark = mark if _MARK.fullmatch(mark) else ""
 
     def _needed(self) -> Iterator[bytes]:
         while monotonic() < self._end and (entry := self._need.next()) and (index := self._need.index):
@@ -114,9 +130,9 @@ class HttpReceiver(Receiver):
         seconds = max(min(self._end - monotonic(), _LONGEST_REQUEST), 0.0)
         try:
             return self._runner.run(self._ask(url, path, most, headers, seconds))
-        except TimeoutError:
-            raise _TemporaryError(f"{url} takes longer than {seconds:.1f} s; check the line, or allow more") from None
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
+        except (TimeoutError, httpx.TimeoutException):
+            raise _TemporaryError(f"{url} does not answer in time; check the line, or listen for longer") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise _explained(url, error) from None
 
     async def _ask(

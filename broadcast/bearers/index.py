@@ -139,6 +139,11 @@ class Need:
         if index != self._index:
             self._index, self._tried = index, frozenset()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether there is an index, and nothing of it left to fetch."""
+        return self._index is not None and self.next() is None
+
     def next(self) -> Entry | None:
         """What to fetch now; None when nothing on the air is newer, or all of it was tried."""
         route = self._index.route(self._have(), self._tried) if self._index else ()

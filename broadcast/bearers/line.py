@@ -53,7 +53,7 @@ class Backoff:
         return most if self._end is None else min(most, self._end - monotonic())
 
     def answer(self, most: float) -> float:
-        """Seconds that a server may take now, at most ``most``: until the end, but until 3 s from the beginning at least."""
+        """Seconds that a server may take now, at most ``most``: until the end, but 3 s from the start in any case."""
         return min(most, max(self.left(most), self._least - monotonic()))
 
     def failed(self) -> float:

@@ -20,6 +20,8 @@ __all__ = ["MqttReceiver", "MqttTransmitter"]
 _OBJECT_SECONDS = 60.0
 """How long to wait for an object that the index names; a list of 4 MiB needs less at 1 Mbit/s."""
 _STEP = 1.0
+_LEAST_ANSWER = 1.0
+"""Seconds for an answer that is asked for as the time runs out: what came before it would be lost."""
 
 
 def _root(issuer: int, channel: str) -> str:
@@ -78,37 +80,49 @@ class MqttReceiver(Receiver):
         self._need = Need(have)
         self._session: Session | None = None
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the newest index names nothing more that is needed."""
+        return self._need.is_done
+
     def packets(self, seconds: float | None = None) -> Iterator[bytes]:
         """Yield the packets of what is needed, until ``seconds`` have passed; comes back when the broker does.
 
-        Raises BearerError at once for what waiting does not mend (certificate, login), and in the end when the
-        broker was never reached.
+        A broker that is slow or floods makes it last 5 s longer at most, if its name has one address. Raises
+        BearerError at once for what waiting does not mend (certificate, login), and in the end when the broker was
+        never reached.
         """
         backoff = Backoff(seconds)
+        complaint = ""
         was_reached = False
-        while True:
+        left = backoff.answer(_STEP)
+        while left > 0:
             try:
-                session = self._connected()
+                session = self._connected(backoff)
                 was_reached = True
                 yield from self._follow(session, backoff)
                 return
             except ConnectionLostError as error:
                 self._drop()
-                wait = backoff.failed()
-                if wait <= 0 and not was_reached:
-                    raise BearerError(f"{error}; check its name and port, and that it runs") from None
-                if wait <= 0:
-                    return
-                sleep(wait)
+                complaint = str(error)
+                sleep(max(backoff.failed(), 0.0))
             except BearerError:
                 self._drop()
                 raise
+            left = backoff.left(_STEP)
+        if not was_reached:
+            raise BearerError(f"{complaint}; check its name and port, and that it runs")
 
-    def _connected(self) -> Session:
+    def _connected(self, backoff: Backoff) -> Session:
+        def patience(most: float) -> float:
+            """Until the end, but a little in any case."""
+            return max(backoff.answer(most), _LEAST_ANSWER)
+
         if self._session is None:
-            session = Session(self._broker)
+            session = Session(self._broker, patience)
             self._session = session
             session.subscribe(self._root + "index")
+        self._session.patience = patience
         return self._session
 
     def _follow(self, session: Session, backoff: Backoff) -> Iterator[bytes]:

@@ -101,9 +101,11 @@ class Broker:
 class Session:
     """A connection that is up; every method raises ConnectionLostError when it no longer is."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, patience: Callable[[float], float] = float) -> None:
         """Connect; raises InputError, ConnectionLostError, and BearerError for what trying again does not mend."""
         self._broker = broker
+        self.patience = patience
+        """How many of the seconds that the broker may take at most for an answer it is given now."""
         self._connected: ReasonCode | None = None
         self._answers: set[int] = set()
         self._refused: ReasonCode | None = None
@@ -131,7 +133,7 @@ class Session:
         context = trust(self._broker.ca)
         context.sslsocket_class = _BoundedSocket
         client.tls_set_context(context)
-        client.connect_timeout = _CONNECT_SECONDS
+        client.connect_timeout = self.patience(2 * _CONNECT_SECONDS) / 2  # of each: TCP and TLS
         if login := self._broker.read_login():
             client.username_pw_set(*login)
         client.on_connect = self._on_connect
@@ -175,11 +177,11 @@ class Session:
             raise kind(f"{self._broker} refuses: {self._connected}; check the login file")
 
     def _until(self, is_done: Callable[[], bool], seconds: float) -> None:
-        end = monotonic() + seconds
+        end = monotonic() + self.patience(seconds)
         while not is_done():
-            if monotonic() > end:
+            if (left := end - monotonic()) <= 0:
                 raise ConnectionLostError(f"{self._broker} does not answer")
-            self.step(_STEP)
+            self.step(min(_STEP, left))
 
     def step(self, seconds: float) -> None:
         """Wait for the broker and hear it, at most that long, or until something happens."""
@@ -196,6 +198,9 @@ class Session:
         except (ValueError, LookupError, TypeError, ArithmeticError) as error:
             # what paho raises at packets that break the protocol is not of one kind
             raise ConnectionLostError(f"{self._broker} does not speak MQTT 5: {type(error).__name__}") from None
+        if self._client._in_messages:
+            # paho keeps them until they are released, so that a flood of them would fill the memory
+            raise ConnectionLostError(f"{self._broker} sends at QoS 2, which was not asked for")
         if result not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN):
             raise ConnectionLostError(f"{self._broker} hung up: {self._farewell or result.name}")
 

@@ -112,12 +112,13 @@ class SoundReceiver(Receiver):
         listen = ["--alsa"] if source is None else ["-f", str(source.resolve())]
         with ExitStack() as held:
             self._words = held.enter_context(tempfile.TemporaryFile())
-            self._process = subprocess.Popen(
-                [minimodem, "--rx", str(afsk.BAUD), "-q", "-c", _CONFIDENCE, *listen],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=self._words,
-            )
+            command = [minimodem, "--rx", str(afsk.BAUD), "-q", "-c", _CONFIDENCE, *listen]
+            try:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._words
+                )
+            except OSError as error:
+                raise BearerError(f"minimodem cannot be started: {error.strerror}") from None
             self._held = held.pop_all()
         self._heard = Queue[bytes](_CHUNKS)
         self._is_closed = False
@@ -151,7 +152,11 @@ class SoundReceiver(Receiver):
     def _end(self) -> bytes:
         """minimodem has ended: raise BearerError if it failed, else nothing more is heard."""
         self._heard.put(b"")
-        if self._is_closed or not (code := self._process.wait(_GRACE)):
+        try:
+            code = 0 if self._is_closed else self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            raise BearerError("minimodem has nothing more to say, and does not end") from None
+        if not code:
             return b""
         self._words.seek(0)
         raise failure("minimodem", self._words.read(), code)

@@ -4,7 +4,7 @@ It listens whenever the terminal is on, or once, when the owner presses a button
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from apdu.errors import AuthenticityError, BearerError, FormatError, InputError, RefusedError, SaifuError, StoreError
@@ -24,9 +24,9 @@ _PENDING_BYTES = 8 * 1024 * 1024
 """What they may come to together."""
 _TOLD_MOST = 16
 """Bad news that is told before only some of it is, until the next edition comes in force."""
-_TURN_SECONDS = 60.0
+_TURN_SECONDS = 150.0
 _ASK_SECONDS = 5.0
-"""Long enough for a line to say what it has."""
+"""Long enough for a line to say what it has. Asked again, it has twice as long: what it has may be long."""
 _AGAIN_SECONDS = 0.5
 _LOW = 0xFFFF
 
@@ -43,6 +43,7 @@ class Listener:
         self.reception = Reception(self._keys.keys, store.number)
         self._pending: dict[int, tuple[Delta, Whole]] = {}
         self._bad_news = 0
+        self._has_answered = False
 
     def _read_keys(self) -> CipherKeys:
         keys = self._store.cipher_keys
@@ -68,29 +69,35 @@ class Listener:
     ) -> None:
         """Open a bearer by its name and listen; on a line the channel changes with the newest cipher key.
 
-        ``once`` asks a line once, or with ``seconds`` again and again until the list is current. Raises InputError
-        and BearerError.
+        ``once`` asks a line once, or with ``seconds`` again and again until the list is current. A line that has
+        answered before, and does not now, is asked again too. Raises InputError and BearerError.
         """
         end = None if seconds is None else time.monotonic() + seconds
+        turns = _turns(once)
         while True:
             keys = self._keys
             with open_receiver(air, keys, lambda: self._store.number, line) as receiver:
                 while keys is self._keys:
-                    left = None if end is None else max(end - time.monotonic(), 0.0)
-                    self._hear(receiver, left, once, progress)
+                    self._hear(receiver, end, next(turns), once, progress)
                     self._follow_store()
-                    if receiver.way is not Way.LINE or (once and (left is None or self.is_current)) or left == 0:
+                    if receiver.way is not Way.LINE or (once and (end is None or self.is_current)) or _left(end) == 0:
                         return
 
-    def _hear(self, receiver: Receiver, left: float | None, once: bool, progress: Callable[[], None]) -> None:
-        """One turn; a line that does not answer is asked again while there is time."""
+    def _hear(
+        self, receiver: Receiver, end: float | None, turn: float, once: bool, progress: Callable[[], None]
+    ) -> None:
+        """One turn: a line is left now and then, to see whether the keys have changed."""
+        is_line, left = receiver.way is Way.LINE, _left(end)
         try:
-            self.listen(receiver, _turn(receiver, left, once), once, progress)
+            self.listen(receiver, _least(left, turn) if is_line else left, once, progress)
+            self._has_answered = True
         except BearerError as error:
-            if receiver.way is not Way.LINE or not once or not left:
+            if not is_line or not (self._has_answered or (once and _left(end))):
                 raise
             self._complain(str(error))
-            time.sleep(min(_AGAIN_SECONDS, left))
+            time.sleep(_least(_left(end), _AGAIN_SECONDS))
+            if not self._has_answered and _left(end) == 0:
+                raise
 
     def listen(
         self,
@@ -104,9 +111,11 @@ class Listener:
         ``once`` ends as soon as what is on the air is in force; ``progress`` is called after each packet.
         """
         for raw in receiver.packets(seconds):
+            before = self._store.number
             self.take(raw)
             progress()
-            if once and self._store.number and self.reception.heard == self._store.number & _LOW:
+            is_another = self._store.number != before
+            if once and (self.reception.has_newest or (is_another and receiver.is_done)):
                 break
 
     def take(self, raw: bytes) -> None:
@@ -144,11 +153,13 @@ class Listener:
         self._complain(f"refused: {error}")
 
     def _keep(self, delta: Delta, whole: Whole) -> None:
-        """A part of a chain that comes before its turn."""
+        """A part of a chain that comes before its turn; its head is genuine, so the list in force is old."""
         self._drop(delta.base)
         self._pending[delta.base] = delta, replace(whole, sealed=b"")
         while len(self._pending) > _PENDING_MOST or self._pending_bytes > _PENDING_BYTES:
             self._drop(max(self._pending))
+        if delta.number > self._store.newest_known:
+            self._store.note_head(delta.head)
         self._complain(f"the step from edition {delta.base} to {delta.number} waits until edition {delta.base} is here")
 
     @property
@@ -198,11 +209,20 @@ class Listener:
         return True
 
 
-def _turn(receiver: Receiver, left: float | None, once: bool) -> float | None:
-    """How long to listen at a stretch: a line is left now and then, to see whether the keys have changed."""
-    if receiver.way is not Way.LINE:
-        return left
-    most = _ASK_SECONDS if once else _TURN_SECONDS
+def _turns(once: bool) -> Iterator[float]:
+    """How long to listen to a line at a stretch, in seconds."""
+    asked = _ASK_SECONDS
+    while True:
+        yield asked if once else _TURN_SECONDS
+        asked *= 2
+
+
+def _left(end: float | None) -> float | None:
+    """Seconds until the end; None when there is none."""
+    return None if end is None else max(end - time.monotonic(), 0.0)
+
+
+def _least(left: float | None, most: float) -> float:
     return most if left is None else min(left, most)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -31,16 +31,20 @@ class ListeningNote:
         self._since, self._written = int(clock()), 0.0
 
     def update(self, reception: Reception) -> None:
-        """Write how the reception stands; a disk that is full keeps nobody from listening."""
+        """Write how the reception stands, unless that was done just now; a full disk keeps nobody from listening."""
         if time.monotonic() - self._written < _WRITE_SECONDS:
             return
         self._written = time.monotonic()
+        self.write(reception.statistics, reception.progress)
+
+    def write(self, statistics: ReceptionStatistics, progress: Sequence[Progress]) -> None:
+        """Write these figures now."""
         document = {
             "air": self._air,
             "since": self._since,
             "written": int(self._clock()),
-            "packets": asdict(reception.statistics),
-            "progress": [asdict(one) for one in reception.progress],
+            "packets": asdict(statistics),
+            "progress": [asdict(one) for one in progress],
         }
         with suppress(StoreError):
             write_whole(self._file, json.dumps(document).encode() + b"\n")
@@ -56,8 +60,11 @@ def noting(folder: Path, air: str, clock: Callable[[], float] = time.time) -> It
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(_LOCK_SECONDS)
         remove_leftovers(file)
+    note = ListeningNote(file, air, clock)
+    if lock.is_locked:  # until the first packet, there would be what the one before has written
+        note.write(ReceptionStatistics(), [])
     try:
-        yield ListeningNote(file, air, clock)
+        yield note
     finally:
         lock.release()
 

@@ -136,6 +136,22 @@ def test_what_is_old_when_an_edition_comes_in_force_is_dropped() -> None:
     assert reception.current == 7
 
 
+def test_an_edition_in_force_is_the_newest_on_the_air_by_its_full_list_or_by_many_packets_without_a_newer() -> None:
+    reception = Reception([KEY], 7)
+    assert not reception.has_newest
+    for raw in some(8, packets(7, span=1)):
+        reception.take(raw)
+        assert not reception.has_newest
+    reception.take(next(packets(6)))
+    assert reception.has_newest
+    reception.take(next(packets(8, span=1)))
+    assert not reception.has_newest
+    reception.current = 8
+    assert not reception.has_newest
+    reception.take(next(packets(8)))
+    assert reception.has_newest
+
+
 def test_the_newest_edition_heard_of_is_known_whether_it_is_taken_or_not() -> None:
     reception = Reception([KEY], 0x10000)
     assert reception.heard is None

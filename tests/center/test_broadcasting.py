@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from apdu.errors import RefusedError
+from apdu.errors import BearerError, RefusedError
 from broadcast.bearer import Transmitter, Way
 from broadcast.packets import Packet, is_authentic
 from center.broadcasting import Broadcast
@@ -219,6 +219,41 @@ def test_what_lies_in_the_channel_of_a_retired_key_is_cleared_at_the_start(bank:
         assert [named(bank, taps[key].next()) for key in (1, 2)] == [set(), {(2, 1, 0)}]
 
 
+class Flaky(Tap):
+    """A line that fails at some of its rounds."""
+
+    def __init__(self, *fails: int) -> None:
+        super().__init__(Way.LINE)
+        self._round, self._fails = 0, fails
+
+    def send(self, packets: Sequence[bytes]) -> None:
+        self._round += 1
+        if self._round in self._fails:
+            raise BearerError("the broker is away")
+        super().send(packets)
+
+
+def test_a_line_that_fails_later_is_told_of_and_tried_again(bank: Bank) -> None:
+    tap, told = Flaky(2, 3), list[str]()
+    sending = Broadcast(bank.center, GROUP, Outlet(tap))
+    thread = Thread(target=sending.run, args=(None, lambda: None, told.append))
+    thread.start()
+    try:
+        assert named(bank, tap.next()) == {(1, 1, 0)}
+        steal(bank)
+        publish(bank.center)
+        assert named(bank, tap.next()) == {(1, 2, 0), (1, 2, 1)}
+    finally:
+        sending.stop()
+        thread.join()
+    assert told == ["not sent, in 0 s again: the broker is away"] * 2
+
+
+def test_a_line_that_fails_at_the_start_is_an_error(bank: Bank) -> None:
+    with pytest.raises(BearerError, match="the broker is away"):
+        Broadcast(bank.center, GROUP, Outlet(Flaky(1))).run()
+
+
 def test_a_line_is_left_alone_where_nothing_has_changed(bank: Bank) -> None:
     heap = Heap(Way.LINE)
     sending = Broadcast(bank.center, GROUP, Outlet(heap))
@@ -238,7 +273,7 @@ def test_a_line_is_left_alone_where_nothing_has_changed(bank: Bank) -> None:
 
 
 def test_steps_alone_where_the_channel_is_narrow(bank: Bank) -> None:
-    with pytest.raises(RefusedError, match="no step to send yet"):
+    with pytest.raises(RefusedError, match="no step to send"):
         Broadcast(bank.center, GROUP, Outlet(Heap(Way.AIR)), steps_only=True)
     steal(bank)
     publish(bank.center)

@@ -45,6 +45,20 @@ def test_each_change_has_its_reason(bank: Bank) -> None:
     assert third == []
 
 
+def test_a_card_that_is_stolen_again_keeps_its_first_reason_in_the_first_edition(bank: Bank) -> None:
+    card = bank.purse().id
+    report_stolen(bank.center, card, "lost on the bus")
+    publish(bank.center)
+    bank.time += 60
+    report_found(bank.center, card)
+    publish(bank.center)
+    bank.time += 60
+    report_stolen(bank.center, card, "robbed")
+    publish(bank.center)
+    assert [(row.reason, row.date) for row in changes(bank.center, 1)] == [("lost on the bus", NOW)]
+    assert [(row.reason, row.date) for row in changes(bank.center, 3)] == [("robbed", NOW + 120)]
+
+
 def test_no_terminal_hears_the_reasons(bank: Bank) -> None:
     report_stolen(bank.center, bank.purse().id, "lost on the bus")
     assert b"bus" not in publish(bank.center).encode()

@@ -65,7 +65,7 @@ def test_a_terminal_holds_so_many_keys_and_no_more(bank: Bank) -> None:
     assert numbers(cipher_keys(bank.center)) == list(range(1, MAX_CIPHER_KEYS + 1))
 
 
-@pytest.mark.parametrize("group", ["", "a/b", "a b", "#", "x" * 33, "é"])
+@pytest.mark.parametrize("group", ["", "full", "delta", "index", "a/b", "a b", "#", "x" * 33, "é"])
 def test_a_name_that_no_topic_can_hold_is_refused_and_not_kept(bank: Bank, group: str) -> None:
     for ask in (cipher_keys, roll_cipher_key):
         with pytest.raises(FormatError, match="name of a group"):

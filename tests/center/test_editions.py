@@ -53,6 +53,17 @@ def test_editions_are_numbered_from_one(bank: Bank) -> None:
     assert {(head.issuer, head.time, head.next) for head in heads} == {(1, bank.time, bank.time + 86400)}
 
 
+def test_a_list_that_no_edition_takes_is_refused_before_a_number_is_given_out(
+    bank: Bank, aoi: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report_stolen(bank.center, aoi.id)
+    monkeypatch.setattr("center.editions.MAX_MEMBERS", 0)
+    with pytest.raises(RefusedError, match="1 cards are listed; an edition takes 0"):
+        publish(bank.center)
+    monkeypatch.undo()
+    assert publish(bank.center).number == 1
+
+
 def test_what_was_published_is_kept_as_it_went_out(bank: Bank, aoi: Purse) -> None:
     first = publish(bank.center).encode()
     report_stolen(bank.center, aoi.id)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from apdu.errors import RefusedError
 from broadcast.carousel import OnAir
@@ -10,6 +11,7 @@ from broadcast.demodulator import demodulate
 from broadcast.edition import Delta, Edition, read_content
 from center.cipher_groups import cipher_keys, retire_cipher_key, roll_cipher_key
 from center.editions import publish, report_found, report_stolen, unpublished
+from center.models import SettingRow
 from center.transmission import on_air
 from tests.center.bank import Bank
 
@@ -118,3 +120,12 @@ def test_it_is_time_for_an_edition_when_one_is_due_or_a_report_came_in(bank: Ban
     assert not unpublished(bank.center)
     bank.time += 1
     assert unpublished(bank.center)
+
+
+def test_a_database_of_a_version_that_did_not_count_reports_gets_an_edition(bank: Bank) -> None:
+    published(bank, 1)
+    with bank.center.session() as session:
+        session.execute(delete(SettingRow).where(SettingRow.name != "settings"))
+    assert unpublished(bank.center)
+    publish(bank.center)
+    assert not unpublished(bank.center)

@@ -1,10 +1,9 @@
 """HTTP against a real server, with and without TLS: what is fetched, what is not, and servers that lie."""
 
-import json
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 
@@ -17,6 +16,7 @@ from broadcast.bearers.http import HttpReceiver
 from broadcast.bearers.http_server import HttpTransmitter
 from broadcast.bearers.index import Index
 from host.virtual.certificates import Authority
+from tests.broadcast.bearers.false_server import answer, false_server, index_of, serving
 from tests.broadcast.bearers.objects import object_packets
 
 CHANNEL = "terminals/1"
@@ -146,7 +146,9 @@ def test_channels_share_a_port_also_where_one_name_begins_the_other() -> None:
         assert (hear(first.url), hear(f"{first.url}/1")) == (FULL, NEXT_FULL)
 
 
-def test_channel_asks_for_patience_until_it_has_objects_and_is_gone_when_it_has_none_any_more(transmitter: HttpTransmitter) -> None:
+def test_channel_asks_for_patience_until_it_has_objects_and_is_gone_when_it_has_none_any_more(
+    transmitter: HttpTransmitter,
+) -> None:
     transmitter.send(FULL)
     with transmitter.beside("terminals/2") as beside:
         url = transmitter.url.replace("terminals/1", "terminals/2")
@@ -249,42 +251,6 @@ def test_receiver_waits_for_a_service_that_starts_later() -> None:
 # --- servers that lie --------------------------------------------------------------------------------------
 
 
-def answer(content: bytes, status: str = "200 OK", *headers: str) -> bytes:
-    length = [] if any("ontent-length" in one for one in headers) else [f"Content-Length: {len(content)}"]
-    return "\r\n".join([f"HTTP/1.1 {status}", *length, *headers, "Connection: close", "", ""]).encode() + content
-
-
-def index_of(*objects: tuple[int, int]) -> bytes:
-    entries = [{"edition": edition, "span": span, "size": 5, "etag": f"{edition}"} for edition, span in objects]
-    return answer(json.dumps({"objects": entries}).encode())
-
-
-@contextmanager
-def false_server(index: bytes, content: bytes = b"", is_endless: bool = False) -> Iterator[str]:
-    """Gives one answer for the index and one for everything else, the last for ever if asked to."""
-
-    def give(accepted: socket.socket) -> None:
-        asked = accepted.recv(4000)
-        accepted.sendall(index if b"/index" in asked.split(b"\r\n")[0] else content)
-        while is_endless and b"/index" not in asked.split(b"\r\n")[0]:
-            accepted.sendall(bytes(1 << 16))
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    accepted, _ = listener.accept()
-                    with suppress(OSError), accepted:
-                        give(accepted)
-
-        thread = Thread(target=serve)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/blacklist/5/terminals/1"
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
 INDEX = index_of((7, 0), (7, 1))
 
 
@@ -325,6 +291,23 @@ def test_index_that_promises_other_objects_gives_what_is_there_once() -> None:
 def test_index_without_anything_newer_gives_nothing() -> None:
     with false_server(index_of((6, 0), (5, 1)), answer(pack(DELTA))) as url:
         assert hear(url, have=6) == []
+
+
+def test_nothing_of_a_server_is_sent_back_but_a_mark_that_is_one() -> None:
+    asked: list[bytes] = []
+    marks = [b'"good"', b'"\xff"', b'"' + b"x" * 200 + b'"', b"bare", b""]
+
+    def give(accepted: socket.socket) -> None:
+        asked.append(accepted.recv(4000))
+        head = b"\r\n".join([b"HTTP/1.1 200 OK", b"Set-Cookie: a=b", b"ETag: " + marks[len(asked) - 1]])
+        accepted.sendall(head + b"\r\nContent-Length: 15\r\nConnection: close\r\n\r\n" + b'{"objects": []}')
+
+    with serving(give) as port, HttpReceiver(f"http://127.0.0.1:{port}/blacklist/5/a") as receiver:
+        for _ in marks:
+            assert list(receiver.packets(0)) == []
+    assert [b"If-None-Match" in one for one in asked] == [False, True, False, False, False]
+    assert b'If-None-Match: "good"\r\n' in asked[1]
+    assert not any(b"ookie" in one for one in asked)
 
 
 def test_server_that_falls_silent_in_tls_is_an_error(tmp_path: Path) -> None:

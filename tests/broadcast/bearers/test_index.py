@@ -86,7 +86,9 @@ def test_need_goes_on_as_the_list_does_and_asks_for_nothing_twice() -> None:
     have = [8]
     need = Need(lambda: have[0])
     assert need.next() is None
+    assert not need.is_done
     need.index = Index((entry(10, 0), entry(10, 1), entry(9, 1)))
+    assert not need.is_done
     first = need.next()
     assert first == entry(9, 1)
     need.tried(first)
@@ -98,6 +100,7 @@ def test_need_goes_on_as_the_list_does_and_asks_for_nothing_twice() -> None:
     assert third == entry(10, 0), "a delta that was refused leaves the full list"
     need.tried(third)
     assert need.next() is None
+    assert need.is_done
     need.index = Index((entry(10, 0), entry(10, 1), entry(9, 1)))
     assert need.next() is None, "the same index again is no news"
     need.index = Index((entry(11, 0), entry(11, 1), entry(10, 1)))

@@ -1,16 +1,17 @@
 """A terminal that listens: what is on the air comes in force, and nothing else does, whoever sends it."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from apdu.errors import InputError
+import host.air
+from apdu.errors import BearerError, InputError
 from apdu.messages import Head, Signed
 from apdu.money import currency
-from broadcast.bearer import Receiver
+from broadcast.bearer import Receiver, Way
 from broadcast.carousel import Carousel, OnAir
 from broadcast.cipher_key import CipherKey, CipherKeys
 from broadcast.edition import Edition
@@ -130,6 +131,85 @@ def test_once_ends_when_what_is_on_the_air_is_in_force(terminal: Terminal) -> No
     again = Recording(packets)
     terminal.listener.listen(again, once=True)
     assert len(list(again.packets())) == len(packets) - 1
+
+
+class Line(Recording):
+    """A line that has these packets, and fails to answer when they are taken."""
+
+    way = Way.LINE
+
+    def __init__(self, packets: Sequence[bytes]) -> None:
+        super().__init__(packets)
+        self.seconds: list[float | None] = []
+
+    def packets(self, seconds: float | None = None) -> Iterator[bytes]:
+        self.seconds.append(seconds)
+        if not self._packets:
+            raise BearerError("nobody answers")
+        yield self._packets.pop(0)
+
+
+def tuned_in(terminal: Terminal, line: Line, monkeypatch: pytest.MonkeyPatch, *, once: bool) -> None:
+    monkeypatch.setattr("host.terminal.listening.open_receiver", lambda *_: line)
+    monkeypatch.setattr("host.terminal.listening._AGAIN_SECONDS", 0.01)
+    terminal.listener.tune_in("mqtt:broker", host.air.Line(), 0.5, once)
+
+
+def test_a_line_that_never_answered_is_an_error(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for once in (False, True):
+        with pytest.raises(BearerError, match="nobody answers"):
+            tuned_in(terminal, Line([]), monkeypatch, once=once)
+
+
+def test_a_line_that_has_answered_is_asked_again(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned_in(terminal, Line(sent(full(edition(1, 5)))), monkeypatch, once=False)
+    assert terminal.lists(5)
+    assert terminal.told.count("nobody answers") > 1
+
+
+def test_a_line_that_is_asked_again_has_longer_to_answer(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.terminal.listening._ASK_SECONDS", 0.01)
+    line = Line([])
+    with pytest.raises(BearerError):
+        tuned_in(terminal, line, monkeypatch, once=True)
+    assert line.seconds[:3] == [0.01, 0.02, 0.04]
+
+
+def chain(last: int) -> list[Edition]:
+    """Editions 1 to the last, each with one card more."""
+    return [edition(number, *range(5, 5 + number)) for number in range(1, last + 1)]
+
+
+def test_once_goes_on_through_every_step_that_is_on_the_way(terminal: Terminal) -> None:
+    """As a line gives them: each step whole, the oldest first."""
+    editions = chain(5)
+    terminal.hear(sent(full(editions[0])))
+    steps = [step(older, newer) for older, newer in pairwise(editions)]
+    terminal.hear([packet for one in steps for packet in Carousel([one], 16).bundle()[0]], once=True)
+    assert terminal.store.number == 5
+
+
+@pytest.mark.parametrize("steps_only", [True, False])
+def test_once_does_not_take_an_older_step_for_the_newest(terminal: Terminal, steps_only: bool) -> None:
+    """Whatever is on the air when the terminal is switched on."""
+    editions = chain(5)
+    steps = [step(older, newer) for older, newer in pairwise(editions)]
+    on_air = steps if steps_only else [full(editions[4]), *steps]
+    packets = list(islice(Carousel(on_air, 64).packets(), 300))
+    BlacklistStore(terminal.folder).import_edition(editions[2].encode())
+    first = next(place for place, packet in enumerate(packets) if packet[:2] == b"\0\3")
+    recording = Recording(packets[first:])
+    terminal.listener.listen(recording, once=True)
+    assert terminal.store.number == 5
+    assert len(list(recording.packets())) > 100
+
+
+def test_a_step_that_waits_tells_that_the_list_is_old(terminal: Terminal) -> None:
+    editions = chain(4)
+    terminal.hear(sent(full(editions[0]), step(editions[2], editions[3])))
+    assert terminal.lists(5)
+    assert not terminal.listener.is_current
+    assert terminal.store.staleness(NOW) == "edition 1 is old: edition 4 has been seen"
 
 
 def test_group_keys_roll_over_while_it_listens(terminal: Terminal) -> None:

@@ -36,6 +36,14 @@ def test_a_listener_is_seen_while_it_runs(tmp_path: Path) -> None:
     assert listeners(tmp_path) == []
 
 
+def test_one_that_has_heard_nothing_is_seen_and_not_the_one_before(tmp_path: Path) -> None:
+    with noting(tmp_path, "sound:old.wav") as note:
+        note.update(under_way())
+    with noting(tmp_path, "sound"):
+        (seen,) = listeners(tmp_path)
+        assert (seen["air"], seen["packets"]["received"], seen["progress"]) == ("sound", 0, [])
+
+
 def test_it_is_not_written_for_every_packet(tmp_path: Path) -> None:
     with noting(tmp_path, "udp") as note:
         note.update(under_way())
@@ -95,5 +103,6 @@ def test_where_there_is_no_place_for_notes_one_listens_without(tmp_path: Path) -
 
 def test_a_place_that_cannot_be_written_keeps_nobody_from_listening(tmp_path: Path) -> None:
     with noting(tmp_path, "udp") as note:
+        (tmp_path / "listening" / "udp.json").unlink()
         (tmp_path / "listening" / "udp.json").mkdir()
         note.update(under_way())
