@@ -7,17 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from apdu.errors import RefusedError
+from apdu.errors import BearerError, RefusedError
 from broadcast.bearer import Way
 from broadcast.carousel import CarouselStatistics, ObjectStatistics
-from broadcast.cipher_key import CipherKeys
+from broadcast.cipher_key import CIPHER_KEYS_FORMAT, CipherKeys
 from center.broadcasting import Broadcast
 from center.center import Center
 from center.cipher_groups import GROUP, cipher_keys, groups, retire_cipher_key, roll_cipher_key
 from center.opening import PassphraseOption, open_center
 from host.air import AirOption, CaOption, CertificateOption, KeyOption, Line, LoginOption, RateOption, open_outlet
 from host.console import JsonOption, desk, emit
-from host.files import write_whole
+from host.files import require_replaceable, write_whole
 from host.progress_screen import Bar, ProgressScreen
 
 __all__ = ["add_to"]
@@ -54,6 +54,8 @@ def broadcast(
             with suppress(*(() if outlet.way is Way.RECORDING else (KeyboardInterrupt,))):
                 screen.tell(f"group {group}, keys {_numbers(keys)}, on the {outlet.way.value}: {outlet.place or air}")
                 sending.run(seconds, _progress(sending, screen), screen.tell)
+    if sending.failure is not None:
+        raise BearerError(f"what is new did not go out: {sending.failure}")
     statistics = sending.statistics
     document = {"group": group, "air": air, "place": outlet.place or air, "told": screen.told}
     speed = None if outlet.way is Way.RECORDING else outlet.packet_rate  # nobody is switched on in a recording
@@ -157,6 +159,7 @@ def retire_command(
 
 
 def _give_out(keys: CipherKeys, out: Path, as_json: bool) -> None:
+    require_replaceable(out, CIPHER_KEYS_FORMAT.encode(), "a file of cipher keys")
     write_whole(out, keys.encode().encode(), 0o600)
     numbers = [key.number for key in keys.keys]
     document = {"group": keys.group, "cipher_keys": numbers, "file": str(out)}

@@ -7,6 +7,7 @@ from itertools import islice
 from apdu.errors import BearerError, RefusedError, StoreError
 from broadcast.bearer import Way
 from broadcast.carousel import Carousel, CarouselStatistics, OnAir
+from broadcast.packets import Packet
 from center.center import Center
 from center.cipher_groups import retired_cipher_keys
 from center.editions import publish, unpublished
@@ -15,7 +16,7 @@ from host.air import Outlet
 
 __all__ = ["Broadcast"]
 
-_CHUNK = 32
+_FEWEST, _CHUNK = 4, 32
 """Packets that are handed to the bearer at a time."""
 _LOOK_SECONDS = 5.0
 """How long a new edition may wait until it goes on the air."""
@@ -38,6 +39,8 @@ class Broadcast:
         self._center, self._group, self._outlet = center, group, outlet
         self._publishing, self._steps_only = publishing, steps_only
         self._stopping = False
+        self.failure: BearerError | None = None
+        """Why what is on the air now did not reach the line; None when it did."""
         self._tell: Callable[[str], None] = lambda _line: None
         self._put_on(self._load())
         self._looked = time.monotonic()
@@ -102,10 +105,17 @@ class Broadcast:
         """The carousel, round and round."""
         air = self._outlet.of(0)
         while True:
-            packets = self._carousel.packets()
+            packets, chunk = self._carousel.packets(), self._packets_a_second()
             while not self._look():
-                air.send(list(islice(packets, _CHUNK)))
+                air.send(list(islice(packets, chunk)))
                 yield
+
+    def _packets_a_second(self) -> int:
+        """So many at a time that progress is seen; a few at least, since some bearers begin each time anew."""
+        rate = self._outlet.packet_rate
+        if rate is None:
+            return _CHUNK
+        return min(max(int(rate / 8 / (self._outlet.symbol_size + Packet.FRAME)), _FEWEST), _CHUNK)
 
     def _record(self) -> Iterator[None]:
         """Every object once, with packets to spare."""
@@ -136,12 +146,15 @@ class Broadcast:
             try:
                 for key, content in packets.items():
                     self._outlet.of(key).send(content)
+                self.failure = None
                 return
             except BearerError as error:
                 if first:
                     raise
+                self.failure = error
                 self._tell(f"not sent, in {_LOOK_SECONDS:.0f} s again: {error}")
             again = time.monotonic() + _LOOK_SECONDS
+            yield
             while time.monotonic() < again:
-                yield
                 time.sleep(_WAIT_SECONDS)
+                yield

@@ -67,8 +67,13 @@ def changes(center: Center, number: int) -> list[Change]:
 
 
 def _change(center: Center, session: Session, kind: str, serial: int, date: int) -> Change:
-    """The newest report of this kind up to the edition's date says why: a card may be stolen again later."""
-    wanted = select(ReportRow).where(ReportRow.serial == serial, ReportRow.kind == kind, ReportRow.date <= date)
-    row = session.scalars(wanted.order_by(ReportRow.id.desc()).limit(1)).first()
+    """The report that changed it: of several of one kind in a row the first; up to the edition's date."""
+    wanted = select(ReportRow).where(ReportRow.serial == serial, ReportRow.date <= date).order_by(ReportRow.id)
+    found: ReportRow | None = None
+    before = ""
+    for row in session.scalars(wanted):
+        if row.kind == kind != before:
+            found = row
+        before = row.kind
     card = center.card_id(serial)
-    return Change(card, kind, row.reason, row.date) if row else Change(card, kind, "", 0)
+    return Change(card, kind, found.reason, found.date) if found else Change(card, kind, "", 0)

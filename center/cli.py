@@ -15,7 +15,7 @@ from apdu.money import Money, currency
 from center import broadcast_cli
 from center.center import Center
 from center.changes import changes, published
-from center.editions import listed, publish, report_found, report_stolen
+from center.editions import edition_file, listed, publish, report_found, report_stolen
 from center.float_purse import create_float
 from center.opening import PassphraseOption, open_center
 from center.resolution import decide
@@ -118,14 +118,12 @@ def publish_command(
     as_json: JsonOption = False,
 ) -> None:
     """Sign and publish the next edition of the blacklist."""
-    folder = desk(context).center_folder
-    with open_center(folder, passphrase_file) as center:
+    with open_center(desk(context).center_folder, passphrase_file) as center:
         edition = publish(center, after_restore=after_restore)
+        path = out or edition_file(center, edition.number)
     head = edition.head.body
-    kept = folder / f"edition-{head.edition}"
-    path = out or kept
-    for file in dict.fromkeys((kept, path)):
-        write_whole(file, edition.encode())
+    if out is not None:
+        write_whole(out, edition.encode())
     document = {"edition": head.edition, "listed": head.count, "next": head.next, "file": str(path)}
     emit(as_json, document, [f"edition {head.edition}, {head.count} cards listed: {path}"])
 

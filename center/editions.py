@@ -1,5 +1,7 @@
 """Theft reports and editions of the blacklist [0013]: the report comes in, the list is signed, it goes out."""
 
+from pathlib import Path
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -11,9 +13,11 @@ from broadcast.sparse_set import MAX_MEMBERS
 from center.center import Center
 from center.keys import ORDERS_KEY
 from center.models import CardRow, EditionRow, ListedRow, ReportRow, SettingRow
+from host.files import write_whole
 
 __all__ = [
     "edition_bytes",
+    "edition_file",
     "is_listed",
     "listed",
     "publish",
@@ -102,7 +106,13 @@ def publish(center: Center, *, after_restore: bool = False) -> Edition:
         edition = Edition.make(center.keys.orders, head, serials, last)
         session.add(EditionRow(number=number, date=center.now, content=edition.encode()))
         session.merge(SettingRow(name=_TAKEN_IN, value=_newest_report(session)))
+    write_whole(edition_file(center, number), edition.encode())
     return edition
+
+
+def edition_file(center: Center, number: int) -> Path:
+    """Where the file of a published edition lies."""
+    return center.folder / f"edition-{number}"
 
 
 def unpublished(center: Center) -> bool:

@@ -29,6 +29,7 @@ from broadcast.bearers.pager import PagerReceiver, PagerTransmitter
 from broadcast.bearers.sound import SoundReceiver, SoundTransmitter
 from broadcast.bearers.udp import DEFAULT_GROUP, DEFAULT_PORT, UdpReceiver, UdpTransmitter
 from broadcast.cipher_key import CipherKeys
+from host.files import require_replaceable
 
 __all__ = [
     "AirOption",
@@ -97,9 +98,11 @@ def _broker(place: str, air: str, line: Line) -> Broker:
     return Broker(host, _port(port, air, _MQTT_PORT), line.ca, line.login)
 
 
-def _file(place: str, air: str) -> Path:
+def _recording(place: str, air: str) -> Path:
+    """The file for a recording, in place of an older one but of nothing else."""
     if not place:
         raise InputError(f"--air {air}: the name of a WAV file is wanted, as in {air.partition(':')[0]}:list.wav")
+    require_replaceable(Path(place), b"RIFF", "a recording")
     return Path(place)
 
 
@@ -193,9 +196,9 @@ def open_outlet(air: str, keys: CipherKeys, rate: float = 1_000_000, line: Line 
             group, port, interface = _udp_place(place, air)
             return Outlet(UdpTransmitter(group, port, interface, bits_per_second=rate))
         case "sound":
-            return Outlet(SoundTransmitter(Path(place) if place else None))
+            return Outlet(SoundTransmitter(_recording(place, air) if place else None))
         case "pager":
-            return Outlet(PagerTransmitter(_file(place, air)))
+            return Outlet(PagerTransmitter(_recording(place, air)))
         case "mqtt":
             broker = _broker(place, air, line)
             newest = MqttTransmitter(broker, keys.issuer, _channel(keys, keys.newest.number))

@@ -158,7 +158,10 @@ def _finish(listener: Listener, store: BlacklistStore, told: list[str], as_json:
     heard = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
     document = {"edition": store.number, "current": current, "stale": stale, "packets": counts, "told": told}
     number = f"edition {store.number} is in force" if store.number else "no edition is in force"
-    emit(as_json, document, [f"{number}: {stale or 'current'}", f"packets: {heard}"])
+    lines = [f"{number}: {stale or 'current'}", f"packets: {heard}"]
+    if counts["forged"] > counts["useful"] + counts["old"] + counts["duplicate"]:
+        lines.append("most were not for this group, or it has new cipher keys (saifu terminal import FILE)")
+    emit(as_json, document, lines)
     if not current:
         raise typer.Exit(1)
 

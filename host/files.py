@@ -5,9 +5,9 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from apdu.errors import StoreError
+from apdu.errors import InputError, StoreError
 
-__all__ = ["remove_leftovers", "write_whole"]
+__all__ = ["remove_leftovers", "require_replaceable", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -31,6 +31,23 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def require_replaceable(path: Path, mark: bytes, kind: str) -> None:
+    """Raise InputError when something is there already that is not of the kind: it is never overwritten.
+
+    ``mark`` stands within the first KiB of every file of the kind.
+    """
+    try:
+        if not path.exists():
+            return
+        if path.is_file():
+            with path.open("rb") as file:
+                if mark in file.read(1024):
+                    return
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    raise InputError(f"{path} is there already, and is not {kind}; name another place")
 
 
 def remove_leftovers(*paths: Path) -> None:

@@ -199,7 +199,7 @@ def _explained(url: str, error: Exception) -> BearerError:
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         text = f"{url}: its certificate is not trusted: {cause.verify_message}"
-        return BearerError(f"{text}; check the CA file and the host's name")
+        return BearerError(f"{text}; give the CA with --ca FILE, and check the host's name")
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
         return BearerError(f"{url}: no TLS: {cause.reason or cause}; check http or https, and the port")
     return _TemporaryError(

@@ -45,10 +45,11 @@ class TokenBucket:
 
 
 def _address(text: str, what: str) -> ipaddress.IPv4Address:
+    example = DEFAULT_GROUP if what == "group" else _LOOPBACK
     try:
         return ipaddress.IPv4Address(text)
     except ValueError:
-        raise InputError(f"{text!r} is not an IPv4 address; give one for the {what}, such as {_LOOPBACK}") from None
+        raise InputError(f"{text!r} is not an IPv4 address; give one for the {what}, such as {example}") from None
 
 
 def _check_group(group: str, port: int) -> None:

@@ -80,11 +80,20 @@ class BlacklistStore:
         return cls(folder)
 
     def import_cipher_keys(self, text: str) -> CipherKeys:
-        """Take the cipher keys of the terminal's group; after a roll-over the file has the new ones too."""
+        """Take the cipher keys of the terminal's group; after a roll-over the file has the new ones too.
+
+        Raises InputError, and RefusedError for another issuer's and for an older file of the same group.
+        """
         keys = CipherKeys.decode(text)
         if keys.issuer != self.trust.issuer:
             raise RefusedError(f"these cipher keys are of issuer {keys.issuer}, not {self.trust.issuer}")
         with self._alone():
+            held = self.cipher_keys
+            if held and held.group == keys.group and keys.newest.number < held.newest.number:
+                raise RefusedError(
+                    f"this file's newest cipher key is {keys.newest.number}, and this terminal holds "
+                    f"{held.newest.number}: it is an older one (to go back, remove {self._cipher_keys_file} first)"
+                )
             write_whole(self._cipher_keys_file, text.encode(), 0o600)
             self.refresh()
         return keys
@@ -203,7 +212,7 @@ class BlacklistStore:
         stays = f"edition {self.number} stays in force" if self.number else "there is none in force"
         raise RefusedError(
             f"edition {head.edition} has expired: the next was due {_ago(now - head.next)} ago by this terminal's "
-            f"clock; {stays}"
+            f"clock; {stays} (as a file it is taken all the same by: saifu terminal import --expired)"
         )
 
     @property

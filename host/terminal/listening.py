@@ -43,6 +43,7 @@ class Listener:
         self.reception = Reception(self._keys.keys, store.number)
         self._pending: dict[int, tuple[Delta, Whole]] = {}
         self._bad_news = 0
+        self._failure: BearerError | None = None
         self._has_answered = False
 
     def _read_keys(self) -> CipherKeys:
@@ -80,7 +81,11 @@ class Listener:
                 while keys is self._keys:
                     self._hear(receiver, end, next(turns), once, progress)
                     self._follow_store()
-                    if receiver.way is not Way.LINE or (once and (end is None or self.is_current)) or _left(end) == 0:
+                    is_done = once and self._has_answered and (end is None or self.is_current)
+                    if receiver.way is not Way.LINE or is_done:
+                        return
+                    if _left(end) == 0:
+                        self._require_answer()
                         return
 
     def _hear(
@@ -94,10 +99,14 @@ class Listener:
         except BearerError as error:
             if not is_line or not (self._has_answered or (once and _left(end))):
                 raise
+            self._failure = error
             self._complain(str(error))
             time.sleep(_least(_left(end), _AGAIN_SECONDS))
-            if not self._has_answered and _left(end) == 0:
-                raise
+
+    def _require_answer(self) -> None:
+        """Raise what went wrong at last, if the line has never answered."""
+        if self._failure is not None and not self._has_answered:
+            raise self._failure
 
     def listen(
         self,

@@ -46,7 +46,7 @@ def test_a_file_of_keys_is_whole_or_not_there(shell: TownShell) -> None:
     (shell.folder / "file").write_text("")
     before = left(shell)
     failed(shell.run("center", "cipher-keys", "--out", "file/keys.json"), 9, "keys.json")
-    failed(shell.run("center", "cipher-keys", "--out", "home"), 9, "home cannot be written")
+    failed(shell.run("center", "cipher-keys", "--out", "home"), 2, "home is there already, and is not a file of cipher")
     assert left(shell) == before
 
 
@@ -138,7 +138,7 @@ def test_before_the_first_edition_there_is_nothing_to_broadcast(shell: TownShell
     ("pager", 2, "the name of a WAV file is wanted"),
     ("pager:nowhere/list.wav", 10, "nowhere/list.wav cannot be written"),
     ("sound:nowhere/list.wav", 10, "nowhere/list.wav cannot be written"),
-    ("sound:home", 10, "home is a folder"),
+    ("sound:home", 2, "home is there already, and is not a recording"),
     ("http", 2, "'' is no port"),
     ("http:x", 2, "'x' is no port"),
     ("http:65536", 2, "'65536' is no port"),

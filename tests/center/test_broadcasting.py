@@ -247,6 +247,25 @@ def test_a_line_that_fails_later_is_told_of_and_tried_again(bank: Bank) -> None:
         sending.stop()
         thread.join()
     assert told == ["not sent, in 0 s again: the broker is away"] * 2
+    assert sending.failure is None
+
+
+def test_what_did_not_go_out_is_known_at_the_end(bank: Bank) -> None:
+    tap, told = Flaky(*range(2, 100)), list[str]()
+    sending = Broadcast(bank.center, GROUP, Outlet(tap))
+    steal(bank)
+
+    def tell(line: str) -> None:
+        told.append(line)
+        sending.stop()
+
+    thread = Thread(target=sending.run, args=(None, lambda: None, tell))
+    thread.start()
+    tap.next()
+    publish(bank.center)
+    thread.join()
+    assert told == ["not sent, in 0 s again: the broker is away"]
+    assert "the broker is away" in str(sending.failure)
 
 
 def test_a_line_that_fails_at_the_start_is_an_error(bank: Bank) -> None:

@@ -59,6 +59,14 @@ def test_a_card_that_is_stolen_again_keeps_its_first_reason_in_the_first_edition
     assert [(row.reason, row.date) for row in changes(bank.center, 3)] == [("robbed", NOW + 120)]
 
 
+def test_a_second_report_of_a_card_does_not_change_why_it_is_listed(bank: Bank) -> None:
+    card = bank.purse().id
+    for reason in ("lost on the bus", "stolen"):
+        report_stolen(bank.center, card, reason)
+    publish(bank.center)
+    assert [row.reason for row in changes(bank.center, 1)] == ["lost on the bus"]
+
+
 def test_no_terminal_hears_the_reasons(bank: Bank) -> None:
     report_stolen(bank.center, bank.purse().id, "lost on the bus")
     assert b"bus" not in publish(bank.center).encode()

@@ -12,6 +12,7 @@ from apdu.status import StatusError
 from broadcast.edition import Edition
 from center.editions import (
     edition_bytes,
+    edition_file,
     is_listed,
     publish,
     report_found,
@@ -51,6 +52,12 @@ def test_editions_are_numbered_from_one(bank: Bank) -> None:
     heads = [publish(bank.center).head.body for _ in range(3)]
     assert [head.edition for head in heads] == [1, 2, 3]
     assert {(head.issuer, head.time, head.next) for head in heads} == {(1, bank.time, bank.time + 86400)}
+
+
+def test_every_edition_has_its_file(bank: Bank) -> None:
+    for number in (1, 2):
+        edition = publish(bank.center)
+        assert edition_file(bank.center, number).read_bytes() == edition.encode()
 
 
 def test_a_list_that_no_edition_takes_is_refused_before_a_number_is_given_out(

@@ -328,6 +328,16 @@ def test_cipher_keys_are_readable_by_their_owner_alone(store: BlacklistStore, fo
     assert (folder / "cipher-keys.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_an_older_file_of_cipher_keys_takes_no_newer_key_away(store: BlacklistStore) -> None:
+    store.import_cipher_keys(cipher_keys(1, 1, 2).encode())
+    with pytest.raises(RefusedError, match="newest cipher key is 1, and this terminal holds 2"):
+        store.import_cipher_keys(cipher_keys(1, 1).encode())
+    store.import_cipher_keys(cipher_keys(1, 2).encode())
+    other = CipherKeys(1, "shops", cipher_keys().keys)
+    store.import_cipher_keys(other.encode())
+    assert store.cipher_keys == other
+
+
 def test_cipher_keys_of_another_issuer_are_refused(store: BlacklistStore) -> None:
     with pytest.raises(RefusedError, match="of issuer 2, not 1"):
         store.import_cipher_keys(cipher_keys(2).encode())
