@@ -79,7 +79,10 @@ class Security(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One row: ``p1``, ``p2``, ``lc`` are what dispatch lets pass; ``status`` adds to GENERAL_STATUS."""
+    """One row: ``p1``, ``p2``, ``lc`` are what dispatch lets pass; ``status`` adds to GENERAL_STATUS.
+
+    ``secret``: the data are a PIN or a resetting code, which no trace keeps.
+    """
 
     ins: Ins
     cla: int
@@ -97,6 +100,7 @@ class Command:
     optional: tuple[Tag, ...] = ()
     gives: tuple[Tag, ...] = ()
     status: tuple[W, ...] = ()
+    secret: bool = False
 
     @property
     def name(self) -> str:
@@ -137,17 +141,17 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         Ins.VERIFY, 0x00, _ZERO, (PIN_REFERENCE,), (0, 8), _ACTIVE, "ISO 7816-4 11.6.6",
         "Compares the PIN; without data tells whether it is verified, or how many tries are left.",
-        _PIN_P1P2, "0, or 8: digits in ASCII, then FF", status=(W.BLOCKED,),
+        _PIN_P1P2, "0, or 8: digits in ASCII, then FF", status=(W.BLOCKED,), secret=True,
     ),
     Command(
         Ins.CHANGE_REFERENCE_DATA, 0x00, _ZERO, (PIN_REFERENCE,), _16, _ACTIVE, "ISO 7816-4 11.6.7",
         "Replaces the PIN: old PIN (8), new PIN (8).",
-        _PIN_P1P2, "16", status=(W.BLOCKED, W.WRONG_DATA),
+        _PIN_P1P2, "16", status=(W.BLOCKED, W.WRONG_DATA), secret=True,
     ),
     Command(
         Ins.RESET_RETRY_COUNTER, 0x00, _ZERO, (PIN_REFERENCE,), _16, _ACTIVE, "ISO 7816-4 11.6.10",
         "Gives a blocked PIN its tries back: resetting code (8), new PIN (8).",
-        _PIN_P1P2, "16", status=(W.BLOCKED, W.WRONG_DATA),
+        _PIN_P1P2, "16", status=(W.BLOCKED, W.WRONG_DATA), secret=True,
     ),
     Command(
         Ins.GENERATE_KEY_PAIR, 0x80, (0x80, 0x81), _ZERO, _NO_DATA, _OPEN, "ISO 7816-8 5.1",

@@ -2,7 +2,7 @@
 
 import typer
 
-from host import atm_cli, card_cli, reader_cli, terminal_cli
+from host import atm_cli, card_cli, reader_cli, terminal_cli, trace_cli
 from host.doctor_cli import doctor
 
 __all__ = ["add_to"]
@@ -16,5 +16,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(terminal_cli.remit)
     app.add_typer(terminal_cli.pos_app, name="pos")
     app.add_typer(atm_cli.app, name="atm")
+    app.add_typer(trace_cli.app, name="trace")
     app.command("apdu")(card_cli.apdu_command)
     app.command()(doctor)

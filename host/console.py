@@ -5,6 +5,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from apdu.money import Currency, Money
 from host.connection import CardSlot
 from host.model import ModelSlot
 from host.pcsc import PcscSlot, find_reader
+from host.recording import RecordingSlot, TraceFile
 from host.secrets_input import read_digits
 from host.session import pin_block
 from host.terminal.blacklist_store import BlacklistStore
@@ -23,6 +25,7 @@ from host.terminal.sales import SalesStore
 from host.terminal.steps import Step
 
 __all__ = [
+    "TRACE",
     "Desk",
     "JsonOption",
     "PanelDisplay",
@@ -42,6 +45,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 ReaderOption = Annotated[
     str, typer.Option("--reader", "-r", help="model:FILE, or a PC/SC reader by name, part of it, or number.")
 ]
+
+
+TRACE: ContextVar[TraceFile | None] = ContextVar("trace", default=None)
+"""The trace (``--trace``) that every slot of this run is recorded in."""
 
 
 class Desk(ABC):
@@ -83,10 +90,15 @@ def desk(context: typer.Context) -> Desk:
 
 
 def open_slot(text: str) -> CardSlot:
-    """Find a slot: ``model:FILE`` is a card image, anything else a PC/SC reader.
+    """Find a slot: ``model:FILE`` is a card image, anything else a PC/SC reader; with ``--trace`` it is recorded.
 
     Raises InputError without a file name, NoReaderError, PcscUnavailableError; a missing image is told at connect.
     """
+    slot, trace = _find_slot(text), TRACE.get()
+    return slot if trace is None else RecordingSlot(slot, trace)
+
+
+def _find_slot(text: str) -> CardSlot:
     if text.startswith("model:"):
         path = Path(text.removeprefix("model:"))
         if not path.name:

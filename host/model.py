@@ -18,6 +18,7 @@ __all__ = [
     "CardFile",
     "ChipKeys",
     "ModelSlot",
+    "Protocol",
     "SmartCard",
     "create_card",
     "memory_card",

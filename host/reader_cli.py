@@ -12,7 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from apdu.errors import InputError, PcscUnavailableError
+from host.model import Protocol
 from host.pcsc import Reader, list_readers
+from host.virtual.reader import Driver
 
 __all__ = ["app"]
 
@@ -49,6 +51,10 @@ def _card(reader: Reader) -> str:
 @app.command()
 def run(
     images: Annotated[list[Path] | None, typer.Argument(help="Card images for slots 1 and 2.")] = None,
+    driver: Annotated[Driver, typer.Option(help="pcscd's driver: for virtual cards, or for real CCID readers.")] = (
+        Driver.VPCD
+    ),
+    protocol: Annotated[Protocol, typer.Option(help="What the cards speak.")] = Protocol.T1,
     json_output: _Json = False,
 ) -> None:
     """Run a virtual reader with two slots until Ctrl-C, and put card images into it.
@@ -56,13 +62,15 @@ def run(
     It is a pcscd of its own: yours is not touched. Other shells reach it with the line that is printed.
     """
     _need_linux()
+    from host.virtual.cards import CARD_PROGRAM
     from host.virtual.control import ControlServer
     from host.virtual.reader import VirtualReader
 
+    program = (*CARD_PROGRAM, "--protocol", protocol.value)
     cards = images or []
     if len(cards) > 2:
         raise InputError(f"{len(cards)} images were given, and the virtual reader has two slots")
-    with _until_told_to_end(), VirtualReader() as reader, ControlServer(reader) as control:
+    with _until_told_to_end(), VirtualReader(program, driver) as reader, ControlServer(reader) as control:
         for slot, image in enumerate(cards, 1):
             reader.insert(slot, image.absolute())
         _announce(str(reader.pcscd.socket_path), control.do(b'{"do": "list"}'), json_output)

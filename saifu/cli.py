@@ -16,6 +16,8 @@ from apdu.errors import InputError, SaifuError, StoreError
 from center.line import LocalLine
 from center.opening import open_center
 from host.card_cli import UnexpectedAnswerError
+from host.console import TRACE
+from host.recording import TraceFile
 from host.terminal.line import CenterLine
 from personalization.issuer_line import IssuerLine
 from saifu import __version__
@@ -62,12 +64,16 @@ def root(
     home: Annotated[
         Path | None, typer.Option("--home", envvar="SAIFU_HOME", help="Folder for center, keys and terminal.")
     ] = None,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", help="Record what goes to cards and comes back, without PINs and keys.")
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Set the desk up for the command that follows."""
     del version
+    TRACE.set(context.with_resource(TraceFile(trace, f"saifu {__version__}")) if trace else None)
     context.obj = FrontDoor(home or Path(typer.get_app_dir("saifu")))
 
 

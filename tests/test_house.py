@@ -36,7 +36,7 @@ CARD_ADAPTER = "host/model.py"
 PYSCARD_ADAPTER = "host/pcsc.py"
 """The one file that knows pyscard, which is optional."""
 
-POSIX_FILES = frozenset({"host/virtual/control.py", "host/virtual/daemon.py"})
+POSIX_FILES = frozenset({"host/virtual/control.py", "host/virtual/daemon.py", "host/virtual/serial_reader.py"})
 """Files for POSIX systems alone; the others import them in functions, or under a test of the platform."""
 
 POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}

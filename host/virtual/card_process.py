@@ -54,15 +54,16 @@ def _once(action: Callable[[], None]) -> Callable[[], None]:
 
 def main() -> int:
     """Read the arguments, load the image and be that card; returns 1 if the image cannot be loaded."""
-    from host.model import CardFile  # here, so that other cards can stay inserted without the card model
+    from host.model import CardFile, Protocol  # here, so that other cards can stay inserted without the card model
 
     parser = argparse.ArgumentParser(description="be the card of an image, in a slot of the virtual reader")
     parser.add_argument("--port", type=int, required=True, help="loopback port of the slot")
     parser.add_argument("--no-quick-ack", action="store_true", help="to measure what quick ACK gains")
+    parser.add_argument("--protocol", choices=[each.value for each in Protocol], default=Protocol.T1.value)
     parser.add_argument("image", type=Path, help="card image")
     arguments = parser.parse_args()
     try:
-        card = CardFile(arguments.image)
+        card = CardFile(arguments.image, Protocol(arguments.protocol))
     except (SaifuError, OSError) as error:
         print(error, flush=True)
         return 1

@@ -1,5 +1,7 @@
 """A pcscd of one's own, with one virtual reader of two slots. POSIX only; the user's pcscd is never touched.
 
+The reader is a ReaderDriver: vpcd, or libccid's serial driver with a reader of ours behind it (serial_reader).
+
 Privacy of the parts:
 
 - The socket lies in a fresh directory that only its owner can enter. pcscd gets it already listening, as from
@@ -27,13 +29,13 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from apdu.errors import PcscUnavailableError
 from host.virtual.parts import environment, find_pcscd, find_vpcd
 from host.virtual.vpcd import connect
 
-__all__ = ["PrivatePcscd"]
+__all__ = ["PrivatePcscd", "ReaderDriver", "VpcdDriver"]
 
 _NAME = "saifu virtual reader"
 _RUN = Path("/run/pcscd")
@@ -73,6 +75,84 @@ def _free_ports() -> tuple[int, int]:
             return first, first + 1
 
 
+class ReaderDriver(Protocol):
+    """One of pcscd's drivers with what is behind it; a context manager, entered before the daemon starts."""
+
+    def __enter__(self) -> Self:
+        """Get ready; raises PcscUnavailableError, naming the package that is missing."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave nothing; the daemon has ended."""
+        ...
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Port of each slot, to which a card connects."""
+        ...
+
+    def configuration(self, name: str) -> str:
+        """Return what stands in pcscd's reader.conf for a reader of this name; raises PcscUnavailableError."""
+        ...
+
+    def begin(self) -> None:
+        """A daemon is about to start."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the daemon that has started has both slots."""
+        ...
+
+    def wait_until_empty(self, slot: int) -> None:
+        """Wait until the daemon knows that slot 1 or 2 is empty; raises PcscUnavailableError if it hangs."""
+        ...
+
+
+class VpcdDriver:
+    """The driver vpcd, which listens for cards itself."""
+
+    def __init__(self) -> None:
+        """Choose the ports."""
+        self.ports: tuple[int, ...] = _free_ports()
+
+    def __enter__(self) -> Self:
+        """Look for the driver; raises PcscUnavailableError."""
+        self._path = find_vpcd()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing was made."""
+
+    def configuration(self, name: str) -> str:
+        """Return the reader's entry."""
+        port = self.ports[0]
+        return f'FRIENDLYNAME "{name}"\nDEVICENAME /dev/null:{port}\nCHANNELID {port}\nLIBPATH {self._path}\n'
+
+    def begin(self) -> None:
+        """Nothing to do: the ports are closed."""
+
+    def ready(self) -> bool:
+        """Whether the driver listens."""
+        return set(self.ports) <= _listening_ports()
+
+    def wait_until_empty(self, slot: int) -> None:
+        """Wait until pcscd has looked at slot 1 or 2 and found it empty; it looks every 0.4 s.
+
+        A card that comes before goes unseen: vpcd swaps it in, and programs that hold the old one are not told.
+        So a card is put in that is gone when pcscd asks whether it is there: then it knows.
+        """
+        with contextlib.suppress(ConnectionError), connect(self.ports[slot - 1]) as nobody:
+            nobody.settimeout(_START_SECONDS)
+            try:
+                nobody.recv(1)
+            except TimeoutError:
+                raise PcscUnavailableError("the private pcscd hangs: start `saifu reader run` again") from None
+
+
 class PrivatePcscd:
     """The daemon as a context manager: started on entry, and nothing of it is left on exit.
 
@@ -82,24 +162,26 @@ class PrivatePcscd:
     readers = (f"{_NAME} 00 00", f"{_NAME} 00 01")
     """Names of the two slots, as PC/SC clients see them."""
 
-    def __init__(self) -> None:
-        """Choose where things will be; nothing is made yet."""
+    def __init__(self, driver: ReaderDriver | None = None) -> None:
+        """Choose where things will be; nothing is made yet. The driver is vpcd if no other is given."""
         self.directory = _directory()
         self.socket_path = self.directory / "pcscd.comm"
-        self.ports = _free_ports()
+        self._driver = driver or VpcdDriver()
+        self._entered = contextlib.ExitStack()
         self._listener: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         """Make the directory and start; raises PcscUnavailableError, naming the package that is missing."""
-        for find in (find_pcscd, find_vpcd):
-            find()
+        find_pcscd()
+        driver = self._entered.enter_context(self._driver)
         try:
             self.directory.mkdir(mode=0o700)
         except FileExistsError:
+            self._entered.close()
             raise PcscUnavailableError("this process has a virtual reader already: end it first") from None
         try:
-            self._prepare()
+            self._prepare(driver.configuration(_NAME))
             self.start()
         except BaseException:
             self.__exit__(None, None, None)
@@ -114,18 +196,21 @@ class PrivatePcscd:
         if self._listener is not None:
             self._listener.close()
         shutil.rmtree(self.directory)
+        self._entered.close()
 
-    def _prepare(self) -> None:
+    def _prepare(self, entry: str) -> None:
         configuration = self.directory / "reader.conf.d"
         configuration.mkdir()
         (self.directory / "no-usb-drivers").mkdir()
-        port = self.ports[0]
-        (configuration / "saifu").write_text(
-            f'FRIENDLYNAME "{_NAME}"\nDEVICENAME /dev/null:{port}\nCHANNELID {port}\nLIBPATH {find_vpcd()}\n'
-        )
+        (configuration / "saifu").write_text(entry)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.socket_path))
         self._listener.listen(16)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Port of each slot, to which a card connects."""
+        return self._driver.ports
 
     @property
     def running(self) -> bool:
@@ -140,6 +225,7 @@ class PrivatePcscd:
     def start(self) -> None:
         """Start the daemon, again if it was stopped, and wait until both slots are there."""
         assert self._listener is not None  # noqa: S101  (made before)
+        self._driver.begin()
         with (self.directory / "pcscd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(),
@@ -166,30 +252,22 @@ class PrivatePcscd:
 
     def _wait_until_ready(self) -> None:
         end = time.monotonic() + _START_SECONDS
-        while not set(self.ports) <= _listening_ports():
+        while not self._driver.ready():
             if not self.running or time.monotonic() > end:
                 self.stop()
                 raise PcscUnavailableError(f"the private pcscd did not start: {self._last_words()}")
             time.sleep(_LOOK_SECONDS)
 
     def wait_until_empty(self, slot: int) -> None:
-        """Wait until pcscd has looked at slot 1 or 2 and found it empty; it looks every 0.4 s.
-
-        A card that comes before goes unseen: vpcd swaps it in, and programs that hold the old one are not told.
-        So a card is put in that is gone when pcscd asks whether it is there: then it knows.
-        """
-        with contextlib.suppress(ConnectionError), connect(self.ports[slot - 1]) as nobody:
-            nobody.settimeout(_START_SECONDS)
-            try:
-                nobody.recv(1)
-            except TimeoutError:
-                raise PcscUnavailableError("the private pcscd hangs: start `saifu reader run` again") from None
+        """Wait until the daemon knows that slot 1 or 2 is empty; raises PcscUnavailableError if it hangs."""
+        if self.running:
+            self._driver.wait_until_empty(slot)
 
     def _last_words(self) -> str:
         said = (self.directory / "pcscd.log").read_text("utf-8", "replace").strip().splitlines()
         if any("unshare" in line for line in said[-1:]):
             said.append("there are no user namespaces here; `sudo mkdir -m 755 /run/pcscd` will do")
-        return "; ".join(said[-3:]) or f"it said nothing, and ports {self.ports} are not open"
+        return "; ".join(said[-3:]) or f"it said nothing, and the slots behind ports {self.ports} are not ready"
 
     def stop(self) -> None:
         """Stop the daemon as an operator would; cards stay in their slots, and are found after ``start``."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from apdu.errors import PcscUnavailableError
 
-__all__ = ["SOCKET_VARIABLE", "environment", "find_driver", "find_pcscd", "find_program", "find_vpcd"]
+__all__ = ["SOCKET_VARIABLE", "environment", "find_driver", "find_libccid", "find_pcscd", "find_program", "find_vpcd"]
 
 SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
 """Environment variable in which every PC/SC client on Linux finds the daemon's socket."""
@@ -44,6 +44,11 @@ def find_pcscd() -> Path:
 def find_vpcd() -> Path:
     """Return the path of the driver for virtual cards; raises PcscUnavailableError."""
     return _needed(find_driver("serial/libifdvpcd.so"), "pcscd's driver vpcd", "vsmartcard-vpcd")
+
+
+def find_libccid() -> Path:
+    """Return the path of the driver for serial CCID readers; raises PcscUnavailableError."""
+    return _needed(find_driver("serial/libccidtwin.so"), "libccid's driver for serial readers", "libccid")
 
 
 def _needed(path: Path | None, what: str, package: str) -> Path:

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,16 @@ from apdu.errors import InputError
 from host.virtual.cards import CARD_PROGRAM, CardProcess
 from host.virtual.parts import SOCKET_VARIABLE
 
-__all__ = ["SlotContent", "VirtualReader"]
+__all__ = ["Driver", "SlotContent", "VirtualReader"]
+
+
+class Driver(Enum):
+    """Which of pcscd's drivers the virtual reader is behind."""
+
+    VPCD = "vpcd"
+    """Made for virtual cards: takes APDUs."""
+    CCID = "ccid"
+    """Made for real readers, on a serial line: speaks T=1 or T=0 with the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +41,12 @@ class VirtualReader:
     that it has not used PC/SC before: libpcsclite looks for its daemon once.
     """
 
-    def __init__(self, program: Sequence[str] = CARD_PROGRAM) -> None:
+    def __init__(self, program: Sequence[str] = CARD_PROGRAM, driver: Driver = Driver.VPCD) -> None:
         """``program`` is the command that becomes a card."""
-        from host.virtual.daemon import PrivatePcscd
+        from host.virtual.daemon import PrivatePcscd, VpcdDriver
+        from host.virtual.serial_reader import SerialReader
 
-        self.pcscd = PrivatePcscd()
+        self.pcscd = PrivatePcscd(SerialReader() if driver is Driver.CCID else VpcdDriver())
         self._program = program
         self._cards: dict[int, CardProcess] = {}
         self._socket_before = os.environ.get(SOCKET_VARIABLE)

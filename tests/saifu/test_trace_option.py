@@ -1,0 +1,72 @@
+"""``--trace``: whatever a command says to cards is recorded, and no secret with it."""
+
+from apdu.commands import Ins
+from apdu.trace import own
+from apdu.trace.model import Exchange, Reset
+from tests.saifu.shell import Shell
+
+PIN = b"2468".hex().upper().encode()
+
+
+def test_a_command_is_recorded_with_all_its_cards(shell: Shell) -> None:
+    shell.good("--trace", "t.jsonl", "remit", "1.00", "-r", "model:aoi.card", "--to", "model:shop.card")
+    items = list(own.decode((shell.folder / "t.jsonl").read_bytes().splitlines()))
+    exchanges = [item for item in items if isinstance(item, Exchange)]
+    assert {item.slot for item in items} == {"model:aoi.card", "model:shop.card"}
+    assert sum(isinstance(item, Reset) for item in items) >= 2
+    assert {Ins.SELECT, Ins.REQUEST, Ins.PAY, Ins.RECEIVE, Ins.SETTLE} <= {one.command[1] for one in exchanges}
+    assert all(one.response for one in exchanges)
+
+
+def test_recordings_of_several_commands_stand_one_after_the_other(shell: Shell) -> None:
+    for _ in range(2):
+        shell.good("--trace", "t.jsonl", "card", "show", "-r", "model:aoi.card")
+    raw = (shell.folder / "t.jsonl").read_bytes()
+    assert raw.count(own.FORMAT.encode()) == 2
+    assert len([item for item in own.decode(raw.splitlines()) if isinstance(item, Reset)]) == 2
+
+
+def test_no_secret_of_a_personalization_is_in_its_trace(shell: Shell) -> None:
+    shell.good("--trace", "t.jsonl", "personalize", "one", "-r", "model:spare.card", "--holder", "Dai")
+    assert PIN not in (shell.folder / "t.jsonl").read_bytes().upper()
+
+
+def test_without_the_option_nothing_is_recorded(shell: Shell) -> None:
+    shell.good("--trace", "t.jsonl", "card", "show", "-r", "model:aoi.card")
+    before = (shell.folder / "t.jsonl").read_bytes()
+    shell.good("card", "show", "-r", "model:aoi.card")
+    assert (shell.folder / "t.jsonl").read_bytes() == before
+
+
+def test_a_trace_never_overwrites_something_else(shell: Shell) -> None:
+    before = (shell.folder / "aoi.card").read_bytes()
+    ran = shell.run("--trace", "aoi.card", "card", "show", "-r", "model:aoi.card")
+    assert ran.code == 2
+    assert "is there already" in ran.fault
+    assert (shell.folder / "aoi.card").read_bytes() == before
+
+
+def test_a_trace_is_shown_in_words_and_converted_there_and_back(shell: Shell) -> None:
+    shell.good("--trace", "t.jsonl", "card", "show", "-r", "model:aoi.card")
+    shown = shell.run("trace", "show", "t.jsonl").out
+    assert "SELECT" in shown
+    assert "9000 " in shown
+    for form in ("gsmtap", "cardpeek", "apdu4j", "saifu"):
+        shell.good("trace", "convert", "t.jsonl", f"t.{form}", "--to", form)
+        again = shell.run("trace", "show", f"t.{form}", "--json").document
+        assert again["form"] == form
+        commands = [item["command"] for item in again["items"] if "command" in item]
+        assert commands == [
+            item["command"]
+            for item in shell.run("trace", "show", "t.jsonl", "--json").document["items"]
+            if "command" in item
+        ]
+
+
+def test_what_is_no_trace_or_cannot_be_written_is_told(shell: Shell) -> None:
+    assert "aoi.card: this is no trace" in shell.run("trace", "show", "aoi.card").fault
+    assert "cannot be read" in shell.run("trace", "show", "nothing").fault
+    shell.good("--trace", "t.jsonl", "card", "show", "-r", "model:aoi.card")
+    assert "not overwritten" in shell.run("trace", "convert", "t.jsonl", "aoi.card").fault
+    assert "can be read, and not written" in shell.run("trace", "convert", "t.jsonl", "x", "--to", "gp").fault
+    assert "there is no form" in shell.run("trace", "convert", "t.jsonl", "x", "--to", "y").fault
