@@ -180,7 +180,7 @@ def test_tls_is_for_those_who_trust_the_ca_and_use_the_right_name(tmp_path: Path
         assert good.url.startswith("https://")
         assert hear(good.url, ca=authority.ca) == FULL
         for url, ca in ((good.url, other.ca), (stranger.url, authority.ca), (good.url, None)):
-            with pytest.raises(BearerError, match=r"not trusted.*CA file"):
+            with pytest.raises(BearerError, match=r"not trusted.*--ca FILE"):
                 hear(url, seconds=PLENTY, ca=ca)
 
 
