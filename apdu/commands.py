@@ -20,6 +20,7 @@ __all__ = [
     "GENERAL_STATUS",
     "PIN_REFERENCE",
     "RECORDS_PER_FILE",
+    "SECRET_INS",
     "SECURITY_LEVELS",
     "Command",
     "DataObject",
@@ -266,6 +267,9 @@ COMMANDS: tuple[Command, ...] = (
 
 BY_INS: dict[int, Command] = {int(row.ins): row for row in COMMANDS}
 """Rows by instruction byte; no two rows share one."""
+
+SECRET_INS = frozenset(row.ins for row in COMMANDS if row.secret)
+"""Instructions whose data are a PIN or a resetting code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ __all__ = [
     "MAX_SYMBOL_SIZE",
     "Packet",
     "check_cut",
+    "distance",
     "is_authentic",
 ]
 
@@ -40,6 +41,11 @@ MAX_ESI = 0xFFFF
 _ALIGNMENT = 8
 _HEAD_SIZE = 7
 _TAG_SIZE = 6
+
+
+def distance(edition: int, origin: int) -> int:
+    """How much newer one edition is than another, from their low 16 bits (RFC 1982): -32768 to 32767."""
+    return ((edition - origin + 0x8000) & 0xFFFF) - 0x8000
 
 
 def check_cut(symbols: int, size: int) -> None:

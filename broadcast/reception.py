@@ -12,7 +12,7 @@ from typing import NamedTuple
 from apdu.errors import FormatError
 from broadcast.cipher_key import CipherKey
 from broadcast.fountain import FountainDecoder
-from broadcast.packets import Packet, is_authentic
+from broadcast.packets import Packet, distance, is_authentic
 
 __all__ = [
     "HALF_LIFE_SECONDS",
@@ -51,7 +51,7 @@ def is_newer(one: int, other: int) -> bool:
     Exact while they are less than 32768 editions apart: 3.7 years of hourly ones. Of two at that very distance
     neither is newer.
     """
-    return 0 < (one - other) & 0xFFFF < 0x8000
+    return distance(one, other) > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from apdu.command import CommandApdu
-from apdu.commands import BY_INS, Ins
+from apdu.commands import BY_INS, SECRET_INS
 from apdu.errors import FormatError, InputError
 from apdu.identity import LifeCycle
 from apdu.money import Currency, Money, currency
@@ -34,7 +34,6 @@ class UnexpectedAnswerError(StatusError):
 
 app = typer.Typer(help="Look at a card, read its history, change its PIN.", no_args_is_help=True)
 
-_SECRET = (Ins.VERIFY, Ins.CHANGE_REFERENCE_DATA, Ins.RESET_RETRY_COUNTER)
 _KIND_TEXT = {Kind.PAID: "paid to", Kind.RECEIVED: "received from", Kind.REFUNDED: "refunded from"}
 
 
@@ -201,7 +200,7 @@ def _commands(texts: list[str]) -> list[CommandApdu]:
         return [_parse(line) for line in lines]
     commands = [_parse(text) for text in texts]
     for command in commands:
-        if command.ins in _SECRET and command.data:
+        if command.ins in SECRET_INS and command.data:
             raise InputError(f"{BY_INS[command.ins].name} carries a PIN: give it on standard input, with -")
     return commands
 
@@ -225,7 +224,7 @@ def _name(command: CommandApdu) -> str:
 
 
 def _exchange_document(command: CommandApdu, response: ResponseApdu) -> dict[str, Any]:
-    secret = command.ins in _SECRET
+    secret = command.ins in SECRET_INS
     return {
         "name": _name(command),
         "command": command.header.hex().upper() if secret else command.encode().hex().upper(),

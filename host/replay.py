@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from apdu.command import CommandApdu
-from apdu.commands import Ins
+from apdu.commands import SECRET_INS
 from apdu.errors import FormatError, MisbehaviourError
 from host.connection import CardConnection
 
 __all__ = ["Exchange", "RecordingConnection", "ReplayConnection", "redact"]
-
-_SECRET = (Ins.VERIFY, Ins.CHANGE_REFERENCE_DATA, Ins.RESET_RETRY_COUNTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ def redact(command: bytes) -> bytes:
 
     What does not parse is cut behind its header, if it names one of these commands.
     """
-    if len(command) < 2 or command[1] not in _SECRET:
+    if len(command) < 2 or command[1] not in SECRET_INS:
         return command
     try:
         parsed = CommandApdu.decode(command)

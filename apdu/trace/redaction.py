@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from apdu.command import CHAINING, SECURE_MESSAGING, CommandApdu
-from apdu.commands import COMMANDS, Ins
+from apdu.commands import SECRET_INS, Ins
 from apdu.dgi import Dgi
 from apdu.errors import FormatError
 from apdu.trace.model import Exchange, Item, Reset
@@ -29,7 +29,7 @@ MOST_CHANNELS = 1024
 _Span = tuple[int, int]
 _Blank = tuple[str, int, int]
 
-_PINS = frozenset((0x20, 0x21, *range(0x24, 0x2A), 0x2C, 0x2D)) | {int(row.ins) for row in COMMANDS if row.secret}
+_PINS = frozenset((0x20, 0x21, *range(0x24, 0x2A), 0x2C, 0x2D)) | SECRET_INS
 """ISO 7816-4 11.6.6 to 11.6.10; the odd ones take BER-TLV."""
 _ALL_SECRET = frozenset((0xD8, 0xFE, 0xFF))
 """PUT KEY; and of PIV tokens IMPORT ASYMMETRIC KEY and SET MANAGEMENT KEY, which no standard has."""

@@ -17,18 +17,14 @@ from typing import Self
 
 from apdu.errors import FormatError
 from broadcast.bearers.bundle import LARGEST_BUNDLE, Bundle
+from broadcast.packets import distance
 
-__all__ = ["LARGEST_INDEX", "Entry", "Index", "Need", "distance"]
+__all__ = ["LARGEST_INDEX", "Entry", "Index", "Need"]
 
 LARGEST_INDEX = 64 << 10
 _MOST_ENTRIES = 512
 _REQUEST = 400
 """Bytes that asking costs, whatever is asked for: why one delta is better than three small ones."""
-
-
-def distance(edition: int, origin: int) -> int:
-    """How much newer one edition is than another, from their low 16 bits: -32768 to 32767."""
-    return ((edition - origin + 0x8000) & 0xFFFF) - 0x8000
 
 
 @dataclass(frozen=True, slots=True)

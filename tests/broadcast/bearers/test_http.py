@@ -17,7 +17,7 @@ from broadcast.bearers.http_server import HttpTransmitter
 from broadcast.bearers.index import Index
 from host.virtual.certificates import Authority
 from tests.broadcast.bearers.false_server import answer, false_server, index_of, serving
-from tests.broadcast.bearers.objects import object_packets
+from tests.broadcast.bearers.objects import object_packets, take
 
 CHANNEL = "terminals/1"
 PLENTY = 60.0
@@ -29,15 +29,6 @@ NEXT_FULL, NEXT_DELTA = object_packets(8, 0, 20_100), object_packets(8, 1, 200)
 def transmitter() -> Iterator[HttpTransmitter]:
     with HttpTransmitter("127.0.0.1", 0, 5, CHANNEL) as serving:
         yield serving
-
-
-def take(receiver: HttpReceiver, count: int) -> list[bytes]:
-    packets: list[bytes] = []
-    for packet in receiver.packets(PLENTY):
-        packets.append(packet)
-        if len(packets) == count:
-            break
-    return packets
 
 
 def hear(url: str, have: int = 0, seconds: float = 0.0, ca: Path | None = None) -> list[bytes]:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from apdu.errors import FormatError
 from broadcast.bearers.bundle import Bundle
-from broadcast.bearers.index import LARGEST_INDEX, Entry, Index, Need, distance
+from broadcast.bearers.index import LARGEST_INDEX, Entry, Index, Need
+from broadcast.packets import distance
 from tests.broadcast.bearers.objects import object_packets
 
 FULL = 100_000

@@ -13,7 +13,7 @@ from broadcast.bearers.mqtt import MqttReceiver, MqttTransmitter
 from broadcast.bearers.mqtt_session import Broker, Session
 from host.virtual.broker import Mosquitto
 from host.virtual.certificates import Authority
-from tests.broadcast.bearers.objects import object_packets
+from tests.broadcast.bearers.objects import object_packets, take
 
 pytestmark = pytest.mark.air
 
@@ -42,15 +42,6 @@ def broker(mosquitto: Mosquitto) -> Iterator[Broker]:
 
 def at(mosquitto: Mosquitto, login: Path | None = None) -> Broker:
     return Broker("127.0.0.1", mosquitto.port, mosquitto.authority.ca, login)
-
-
-def take(receiver: MqttReceiver, count: int) -> list[bytes]:
-    packets: list[bytes] = []
-    for packet in receiver.packets(PLENTY):
-        packets.append(packet)
-        if len(packets) == count:
-            break
-    return packets
 
 
 def retained(broker: Broker) -> dict[str, bytes]:

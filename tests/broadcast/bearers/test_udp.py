@@ -10,11 +10,9 @@ import pytest
 from apdu.errors import BearerError, InputError
 from broadcast.bearers.bundle import LARGEST_PACKET
 from broadcast.bearers.udp import TokenBucket, UdpReceiver, UdpTransmitter
-from tests.broadcast.bearers.objects import object_packets
+from tests.broadcast.bearers.objects import object_packets, take
 
 GROUP = "239.83.70.9"
-PLENTY = 30.0
-"""Seconds after which a test gives up."""
 
 
 @pytest.fixture
@@ -23,15 +21,6 @@ def port() -> Iterator[int]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
-
-
-def take(receiver: UdpReceiver, count: int) -> list[bytes]:
-    packets: list[bytes] = []
-    for packet in receiver.packets(PLENTY):
-        packets.append(packet)
-        if len(packets) == count:
-            break
-    return packets
 
 
 def test_every_receiver_on_the_machine_hears_every_packet(port: int) -> None:
