@@ -40,6 +40,7 @@ LOCK := uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url -
 lock: ## resolve the dependencies again (needs uv)
 	@$(LOCK) --group build --output-file requirements/build.lock
 	@$(LOCK) --group dev --output-file requirements/dev.lock pyproject.toml
+	@$(LOCK) --group fuzz --output-file requirements/fuzz.lock
 	@$(LOCK) --extra pcsc --constraints requirements/dev.lock --output-file requirements/pcsc.lock pyproject.toml
 
 clean: ## remove .venv and everything that was made

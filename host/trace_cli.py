@@ -1,20 +1,19 @@
 """``saifu trace``: read a trace of any form that is known, and write it in another."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from apdu.commands import Ins
-from apdu.errors import FormatError, InputError
+from apdu.errors import InputError
 from apdu.status import status_text
-from apdu.trace.detection import FORMS, form_named, read
+from apdu.trace.detection import FORMS, form_named
 from apdu.trace.model import Exchange, Item, Remark, Reset
 from apdu.trace.redaction import Redactor
 from host.console import JsonOption, emit
 from host.files import write_whole
+from host.trace_files import open_trace
 
 __all__ = ["app"]
 
@@ -22,28 +21,14 @@ app = typer.Typer(help="Traces of what went to cards: show one, convert one.", n
 
 _File = Annotated[Path, typer.Argument(help="A trace: of saifu --trace, or of another program.")]
 _NAMES = {int(ins): ins.name.replace("_", " ") for ins in Ins}
-_PIECE = 1 << 16
 _SHOWN = 24
 """Bytes of a command or an answer that a line shows."""
-
-
-@contextmanager
-def _items(file: Path) -> Iterator[tuple[str, Iterator[Item]]]:
-    """Form and items of a trace; what goes wrong names the file."""
-    try:
-        with file.open("rb") as opened:
-            form, items = read(iter(lambda: opened.read(_PIECE), b""))
-            yield form.name, items
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
-    except FormatError as error:
-        raise FormatError(f"{file}: {error}") from None
 
 
 @app.command()
 def show(file: _File, as_json: JsonOption = False) -> None:
     """Show a trace: a line for each exchange, with the command's name and what the status word means."""
-    with _items(file) as (form, items):
+    with open_trace(file) as (form, items):
         if as_json:
             emit(True, {"form": form, "items": [_document(item) for item in items]}, [])
             return
@@ -112,6 +97,6 @@ def convert(
     if out.exists():
         raise InputError(f"{out} is there already, and is not overwritten; name another place")
     redactor = Redactor()
-    with _items(file) as (found, items):
+    with open_trace(file) as (found, items):
         write_whole(out, b"".join(form.write(redactor.redact(item) for item in items)), 0o600)
     emit(as_json, {"from": found, "to": to, "file": str(out)}, [f"{file} ({found}) is written as {to}: {out}"])
