@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from apdu.errors import AuthenticityError
 
-__all__ = ["POINT_SIZE", "SIGNATURE_SIZE", "point_of", "private_key", "sign", "verify"]
+__all__ = ["POINT_SIZE", "SIGNATURE_SIZE", "is_point", "point_of", "private_key", "sign", "verify"]
 
 SIGNATURE_SIZE = 64
 POINT_SIZE = 64
@@ -28,6 +28,15 @@ def private_key(seed: bytes) -> ec.EllipticCurvePrivateKey:
 def point_of(key: ec.EllipticCurvePrivateKey) -> bytes:
     """The public key of a private key, 64 bytes."""
     return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+
+
+def is_point(point: bytes) -> bool:
+    """Whether 64 bytes are a point of the curve."""
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, b"\x04" + point)
+    except ValueError:
+        return False
+    return True
 
 
 def sign(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:

@@ -2,26 +2,20 @@
 
 import os
 from collections.abc import Callable
-from enum import Enum
 from functools import reduce
 from operator import xor
 
 from apdu.errors import StoreError
 from apdu.identity import LifeCycle
+from apdu.protocol import Protocol
 from applet_model.backing import Backing
 from applet_model.card_state import CardState
+from applet_model.key_pair import KeyPair
 from applet_model.memory import Cut, PowerCutError
 from applet_model.memory_map import MemoryMap
 from applet_model.transmission import Transmission
 
 __all__ = ["Protocol", "SmartCard", "answer_to_reset"]
-
-
-class Protocol(Enum):
-    """Transmission protocol of ISO 7816-3; the command layer differs only in what a wrong Le means."""
-
-    T0 = "T=0"
-    T1 = "T=1"
 
 
 _HISTORICAL = b"\x80\x73\x86\x21\xc0\x65SAIFU"
@@ -45,10 +39,11 @@ class SmartCard:
         backing: Backing,
         random: Callable[[int], bytes] = os.urandom,
         protocol: Protocol = Protocol.T1,
+        key_pair: KeyPair | None = None,
     ) -> None:
-        """Raises StoreError when the backing holds no card image."""
+        """``key_pair`` keeps the card's own keys. Raises StoreError when the backing holds no card image."""
         self._cells = MemoryMap.open(backing)
-        self._random = random
+        self._random, self._key_pair = random, key_pair or KeyPair()
         self._protocol = protocol
         self._transmission: Transmission | None = None
 
@@ -56,6 +51,11 @@ class SmartCard:
     def powered(self) -> bool:
         """Whether the card has power."""
         return self._transmission is not None
+
+    @property
+    def protocol(self) -> Protocol:
+        """The transmission protocol that the card speaks."""
+        return self._protocol
 
     def power_on(self) -> bytes:
         """Finish or forget a transaction that was cut, begin with no selection; returns the ATR.
@@ -66,7 +66,7 @@ class SmartCard:
         self._cells.memory.recover()
         if self._cells.life_cycle.number() not in list(LifeCycle):
             raise StoreError("the card image is damaged: its life-cycle state does not exist")
-        state = CardState(self._cells, self._random)
+        state = CardState(self._cells, self._random, self._key_pair)
         self._transmission = Transmission(state, exact_le=self._protocol is Protocol.T0)
         return answer_to_reset(self._protocol)
 

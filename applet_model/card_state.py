@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-
 from apdu.command import CommandApdu
 from apdu.errors import AuthenticityError, FormatError
 from apdu.identity import LifeCycle
@@ -13,9 +11,9 @@ from apdu.layout import Record
 from apdu.messages import BodyT, Certificate, Credit, Signed
 from apdu.objects import KeyUse, Parameters
 from apdu.payload import Tag
-from apdu.signature import private_key
 from apdu.status import StatusWord
 from applet_model.decline import Decline, unless
+from applet_model.key_pair import KeyPair
 from applet_model.life_cycle import Event, next_state
 from applet_model.memory import Transaction
 from applet_model.memory_map import MemoryMap
@@ -56,10 +54,11 @@ class CardState:
     What personalization stores never changes after activation: it is decoded once, at first use.
     """
 
-    def __init__(self, cells: MemoryMap, random: Callable[[int], bytes]) -> None:
+    def __init__(self, cells: MemoryMap, random: Callable[[int], bytes], key_pair: KeyPair) -> None:
         """``random`` returns as many random bytes as it is asked for."""
         self.cells = cells
         self.random = random
+        self.key_pair = key_pair
         self.selected = False
         self.session = ClearOnDeselect()
 
@@ -72,11 +71,6 @@ class CardState:
     def parameters(self) -> Parameters:
         """What personalization gave the purse."""
         return Parameters.decode(self.cells.parameters.get())
-
-    @cached_property
-    def private_key(self) -> EllipticCurvePrivateKey:
-        """The card's own key, which never leaves it."""
-        return private_key(self.cells.private_key.get())
 
     @cached_property
     def certificate(self) -> Certificate:
@@ -98,7 +92,8 @@ class CardState:
 
     def sign(self, body: Record) -> bytes:
         """Return the body with the card's signature."""
-        return Signed.make(body, self.private_key).raw
+        encoded = body.encode()
+        return encoded + self.key_pair.sign(self.cells.private_key.get(), encoded)
 
     def now(self, call: Call) -> int:
         """The later of the card's date and the terminal's, which is used and never stored."""

@@ -13,7 +13,6 @@ from apdu.layout import Record
 from apdu.messages import Certificate, Credit, Signed
 from apdu.objects import CenterKey, KeyUse, Parameters
 from apdu.response import ResponseApdu
-from apdu.signature import point_of, private_key
 from apdu.status import StatusWord
 from applet_model.card_state import Call, CardState
 from applet_model.decline import Decline, unless
@@ -79,15 +78,15 @@ def generate_key_pair(card: CardState, call: Call) -> ResponseApdu:
     """
     cells = card.cells
     if call.command.p1 == _GENERATE:
-        key = private_key(card.random(40))
+        key = card.key_pair.generate(card.random)
         with cells.memory.transaction() as tx:
             card.move(tx, Event.FIRST_DATA)
-            tx.put(cells.private_key, key.private_numbers().private_value)
+            tx.put(cells.private_key, key)
             tx.put(cells.stored, _KEY_PAIR_STORED)
             for cell in cells.center_keys:
                 tx.put(cell, bytes(cell.size))
     unless(bool(cells.stored.number() & _KEY_PAIR_STORED), StatusWord.DATA_NOT_FOUND)
-    point = point_of(private_key(cells.private_key.get()))
+    point = card.key_pair.point(cells.private_key.get())
     return ResponseApdu(ber.encode(0x7F49, ber.encode(0x86, b"\x04" + point)))
 
 
@@ -197,7 +196,7 @@ def _activate(card: CardState) -> None:
 def _check_certificate(card: CardState, parameters: Parameters) -> None:
     signed = Signed.decode(Certificate, card.cells.certificate.get())
     body = signed.body
-    own = (parameters.card, parameters.role, point_of(private_key(card.cells.private_key.get())))
+    own = (parameters.card, parameters.role, card.key_pair.point(card.cells.private_key.get()))
     unless((body.subject, body.role, body.point) == own, StatusWord.NOT_THIS_CARD)
     point = card.center_point(body.key, KeyUse.CERTIFICATION)
     card.check_signature(signed, point, StatusWord.CERTIFICATE_INVALID)

@@ -52,6 +52,8 @@ class Transmission:
             command = CommandApdu.decode(raw)
         except FormatError:
             return ResponseApdu(sw=StatusWord.WRONG_LENGTH)
+        if self._exact_le:
+            command = _over_t0(command)
         try:
             return self._answer(command, held, chain)
         except Decline as declined:
@@ -137,7 +139,14 @@ class Transmission:
         unless(not command.data, StatusWord.WRONG_LENGTH)
         if held is None:
             raise Decline(StatusWord.CONDITIONS_OF_USE)
-        if self._exact_le and command.ne is not None and len(held.response.data) < command.ne < _SHORT:
+        if self._exact_le and len(held.response.data) < (command.ne or 0) <= _SHORT:
             self._held = held
             return ResponseApdu(sw=0x6C00 | len(held.response.data))
         return self._pieces(held.response, min(command.ne or 0, len(held.response.data)))
+
+
+def _over_t0(command: CommandApdu) -> CommandApdu:
+    """A short command as T=0 carries it (ISO 7816-3 12.2): data in one direction, and always P3, where 00 is 256."""
+    if command.extended:
+        return command
+    return replace(command, ne=None if command.data else command.ne or _SHORT)

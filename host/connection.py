@@ -5,9 +5,11 @@ A slot is the patent's connector (14, 15) together with the card control (19) th
 
 from contextlib import AbstractContextManager
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-__all__ = ["CardConnection", "CardSlot", "Ejection"]
+from apdu.protocol import Protocol as TransmissionProtocol
+
+__all__ = ["CardConnection", "CardSlot", "Ejection", "TellsProtocol"]
 
 
 class CardConnection(Protocol):
@@ -54,4 +56,14 @@ class CardSlot(Protocol):
 
     def close(self) -> None:
         """Let go of the card and leave it in the slot."""
+        ...
+
+
+@runtime_checkable
+class TellsProtocol(Protocol):
+    """A slot that knows its protocol; where none is told T=1 is meant, at which APDUs go as they are."""
+
+    @property
+    def protocol(self) -> TransmissionProtocol:
+        """The protocol, once the slot is connected."""
         ...

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError, StoreError
+from apdu.protocol import Protocol
 from applet_model.backing import FileBacking, MemoryBacking
-from applet_model.card import Protocol, SmartCard
+from applet_model.card import SmartCard
 from applet_model.memory import PowerCutError
 from applet_model.memory_map import HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, blank_image
 from host.connection import Ejection
@@ -49,10 +50,14 @@ def create_card(path: Path, keys: ChipKeys, history: int, unsettled: int) -> Non
 
 
 def memory_card(
-    keys: ChipKeys, history: int = 64, unsettled: int = 4, random: Callable[[int], bytes] = os.urandom
+    keys: ChipKeys,
+    history: int = 64,
+    unsettled: int = 4,
+    random: Callable[[int], bytes] = os.urandom,
+    protocol: Protocol = Protocol.T1,
 ) -> SmartCard:
     """Make a blank card that lives in this process."""
-    return SmartCard(MemoryBacking(blank_image(keys, history, unsettled)), random)
+    return SmartCard(MemoryBacking(blank_image(keys, history, unsettled)), random, protocol)
 
 
 class ModelSlot:
@@ -61,11 +66,22 @@ class ModelSlot:
     def __init__(self, name: str, card: SmartCard | None = None, path: Path | None = None) -> None:
         """Hold a card, or the path of an image that is opened while the slot is in use."""
         self._name, self._card, self._path = name, card, path
+        self._atr = b""
 
     @property
     def name(self) -> str:
         """The slot's name for people."""
         return self._name
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol of the card in it; T=1 while there is none."""
+        return self._card.protocol if self._card else Protocol.T1
+
+    @property
+    def atr(self) -> bytes:
+        """What the card last answered to reset; empty before."""
+        return self._atr
 
     def insert(self, card: SmartCard) -> None:
         """Put a card in."""
@@ -78,7 +94,7 @@ class ModelSlot:
         if self._card is None:
             raise NoCardError(f"{self._name}: there is no card in it")
         try:
-            self._card.power_on()
+            self._atr = self._card.power_on()
         except PowerCutError as error:
             raise CardRemovedError(f"{self._name}: {error}") from None
         return self

@@ -23,6 +23,7 @@ from apdu.errors import (
     ReaderBusyError,
     ReaderError,
 )
+from apdu.protocol import Protocol as TransmissionProtocol
 from host.connection import CardConnection, Ejection
 
 __all__ = ["PcscSlot", "Reader", "find_pyscard", "find_reader", "list_readers"]
@@ -41,6 +42,7 @@ class _Scard(Protocol):
     SCardBeginTransaction: Callable[[int], int]
     SCardEndTransaction: Callable[[int, int], int]
     SCardTransmit: Callable[[int, int, list[int]], tuple[int, list[int]]]
+    SCardStatus: Callable[[int], tuple[int, str, int, int, list[int]]]
     SCardGetErrorMessage: Callable[[int], str]
     SCARD_PCI_T0: int
     SCARD_PCI_T1: int
@@ -204,6 +206,11 @@ class PcscSlot:
         """The reader's name."""
         return self._name
 
+    @property
+    def protocol(self) -> TransmissionProtocol:
+        """The transmission protocol that reader and card have agreed on; T=1 before ``connect``."""
+        return TransmissionProtocol.T0 if self._protocol == _T0 else TransmissionProtocol.T1
+
     def connect(self) -> CardConnection:
         """Reset the card and return the way to it; within ``transaction``, the transaction holds on.
 
@@ -294,6 +301,11 @@ class PcscSlot:
             raise OutcomeUnknownError(f"{why}; {OutcomeUnknownError.recovery}")
         return bytes(answer)
 
+    def atr(self) -> bytes:
+        """The connected card's answer to reset; empty if the card is gone. Raises CardRemovedError."""
+        code, _, _, _, atr = _scard().SCardStatus(self._card())
+        return bytes(atr) if code == _SUCCESS else b""
+
     def _as_sent(self, command: bytes) -> bytes:
         """At T=0 a command with data goes without its Le (ISO 7816-3 clause 12.2.1, case 4S)."""
         with_data = len(command) > 5 and command[4]
@@ -363,6 +375,11 @@ class _PcscConnection:
 
     def __init__(self, slot: PcscSlot) -> None:
         self._slot = slot
+
+    @property
+    def atr(self) -> bytes:
+        """The card's answer to reset; empty if the card is gone. Raises CardRemovedError."""
+        return self._slot.atr()
 
     def transmit(self, command: bytes) -> bytes:
         """Send a command, see CardConnection."""

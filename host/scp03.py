@@ -28,8 +28,10 @@ __all__ = [
     "KEY_SIZES",
     "HostChannel",
     "InitializeUpdateAnswer",
+    "SessionKeys",
     "StaticKeys",
     "derive",
+    "has_mac",
     "kdf_in_counter_mode",
 ]
 
@@ -116,7 +118,7 @@ def derive(key: bytes, constant: int, context: bytes, size: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _SessionKeys:
+class SessionKeys:
     """Keys of one session; the DEK of SCP03 is the static one."""
 
     enc: bytes
@@ -135,6 +137,32 @@ class _SessionKeys:
             keys.dek,
         )
 
+    def card_cryptogram(self, context: bytes) -> bytes:
+        """What the card proves itself with (Amendment D, 6.2.2.2)."""
+        return derive(self.mac, _CARD_CRYPTOGRAM, context, CHALLENGE_SIZE)
+
+    def host_cryptogram(self, context: bytes) -> bytes:
+        """What the host proves itself with (Amendment D, 6.2.2.3)."""
+        return derive(self.mac, _HOST_CRYPTOGRAM, context, CHALLENGE_SIZE)
+
+    def decrypt(self, counter: int, data: bytes, *, answer: bool) -> bytes | None:
+        """Data in clear, without padding; None when they are no whole blocks or the padding is wrong."""
+        if len(data) % BLOCK:
+            return None
+        padded = cbc_decrypt(self.enc, _icv(self, counter, 0x80 if answer else 0), data)
+        plain = padded.rstrip(b"\0")
+        return plain[:-1] if plain.endswith(b"\x80") and len(padded) - len(plain) < BLOCK else None
+
+    def answer_mac(self, chain: bytes, data: bytes, sw: int) -> bytes:
+        """R-MAC, 8 bytes (Amendment D, 6.2.5); ``chain`` is the command's whole C-MAC."""
+        return cmac(self.rmac, chain + data + sw.to_bytes(2))[:CHALLENGE_SIZE]
+
+    def command_mac(self, chain: bytes, command: CommandApdu, data: bytes) -> bytes:
+        """C-MAC, all 16 bytes (Amendment D, 6.2.4); ``command`` has its class and length as they are sent."""
+        size = len(data) + CHALLENGE_SIZE
+        lc = b"\0" + size.to_bytes(2) if command.extended else bytes((size,))
+        return cmac(self.mac, chain + command.header + lc + data)
+
 
 class HostChannel:
     """One secure channel, from challenge to close; after anything that does not verify it is closed."""
@@ -151,7 +179,7 @@ class HostChannel:
         self._host_challenge = host_challenge
         self._level = level
         self._key_version = key_version
-        self._session: _SessionKeys | None = None
+        self._session: SessionKeys | None = None
         self._closed = False
         self._chain = bytes(BLOCK)
         self._counter = 0
@@ -171,13 +199,12 @@ class HostChannel:
             raise self._refuse("a channel is opened once; begin a new one")
         self._check_offer(answer)
         context = self._host_challenge + answer.card_challenge
-        session = _SessionKeys.of(keys, context)
-        if not bytes_eq(derive(session.mac, _CARD_CRYPTOGRAM, context, CHALLENGE_SIZE), answer.card_cryptogram):
+        session = SessionKeys.of(keys, context)
+        if not bytes_eq(session.card_cryptogram(context), answer.card_cryptogram):
             raise self._refuse("the card's cryptogram is wrong: the card has other keys, or is no card of ours")
         self._session = session
-        cryptogram = derive(session.mac, _HOST_CRYPTOGRAM, context, CHALLENGE_SIZE)
         plain = CommandApdu(0x80, Ins.EXTERNAL_AUTHENTICATE, self._level, 0)
-        return self._with_mac(session, plain, cryptogram)
+        return self._with_mac(session, plain, session.host_cryptogram(context))
 
     def _check_offer(self, answer: InitializeUpdateAnswer) -> None:
         """Refuse another key version, a level that the card cannot do, and our own challenge come back."""
@@ -209,11 +236,10 @@ class HostChannel:
             return ne
         return _NE_SHORT if ne <= _NE_SHORT else min(ne + BLOCK + CHALLENGE_SIZE, _NE_EXTENDED)
 
-    def _with_mac(self, session: _SessionKeys, command: CommandApdu, data: bytes) -> CommandApdu:
+    def _with_mac(self, session: SessionKeys, command: CommandApdu, data: bytes) -> CommandApdu:
         """Move the chain on over the header with its new Lc; all 16 bytes are kept and 8 are sent."""
         command = command.with_data(data, command.cla | SECURE_MESSAGING)
-        lc = bytes((len(data) + CHALLENGE_SIZE,))
-        self._chain = cmac(session.mac, self._chain + command.header + lc + data)
+        self._chain = session.command_mac(self._chain, command, data)
         return command.with_data(data + self._chain[:CHALLENGE_SIZE])
 
     def unwrap(self, response: ResponseApdu) -> ResponseApdu:
@@ -228,31 +254,27 @@ class HostChannel:
         self._waiting = False
         if not self._level & _R_MAC:
             return response
-        if not _has_mac(response.sw):
+        if not has_mac(response.sw):
             if response.data:
                 raise self._refuse(f"unprotected data came with status word {response.sw:04X}")
             return response
         return ResponseApdu(self._decrypted(session, self._verified(session, response)), response.sw)
 
-    def _verified(self, session: _SessionKeys, response: ResponseApdu) -> bytes:
+    def _verified(self, session: SessionKeys, response: ResponseApdu) -> bytes:
         """Answer data without its R-MAC, which is over the command's chain, the data and the status word."""
         data, mac = response.data[:-CHALLENGE_SIZE], response.data[-CHALLENGE_SIZE:]
-        expected = cmac(session.rmac, self._chain + data + response.sw.to_bytes(2))[:CHALLENGE_SIZE]
-        if not bytes_eq(mac, expected):
+        if not bytes_eq(mac, session.answer_mac(self._chain, data, response.sw)):
             raise self._refuse("the MAC of an answer is missing or wrong")
         return data
 
-    def _decrypted(self, session: _SessionKeys, data: bytes) -> bytes:
+    def _decrypted(self, session: SessionKeys, data: bytes) -> bytes:
         """Answer data without padding; an answer without data was not encrypted."""
         if not data or not self._level & _R_ENC:
             return data
-        if len(data) % BLOCK:
-            raise self._refuse("an encrypted answer is not made of whole blocks")
-        padded = cbc_decrypt(session.enc, _icv(session, self._counter, 0x80), data)
-        plain = padded.rstrip(b"\0")
-        if not plain.endswith(b"\x80") or len(padded) - len(plain) >= BLOCK:
-            raise self._refuse("the padding of an answer is wrong")
-        return plain[:-1]
+        plain = session.decrypt(self._counter, data, answer=True)
+        if plain is None:
+            raise self._refuse("an encrypted answer is not made of whole blocks, or its padding is wrong")
+        return plain
 
     def dek_encrypt(self, plain: bytes) -> bytes:
         """Encrypt a sensitive value with the static DEK: AES-CBC, zero IV (Amendment D, 6.2.8).
@@ -268,7 +290,7 @@ class HostChannel:
         self._session = None
         self._closed = True
 
-    def _keys(self) -> _SessionKeys:
+    def _keys(self) -> SessionKeys:
         if self._session is None:
             state = "closed" if self._closed else "not open yet"
             raise SecureChannelError(f"the secure channel is {state}: open a new one")
@@ -279,12 +301,12 @@ class HostChannel:
         return SecureChannelError(f"{reason}; the secure channel is closed")
 
 
-def _has_mac(sw: int) -> bool:
+def has_mac(sw: int) -> bool:
     """9000 and warnings carry an R-MAC, error words never do."""
     return sw == StatusWord.OK or sw >> 8 in (0x62, 0x63)
 
 
-def _icv(session: _SessionKeys, counter: int, top: int = 0) -> bytes:
+def _icv(session: SessionKeys, counter: int, top: int = 0) -> bytes:
     """The encrypted counter; its top byte tells answers (80) from commands (00)."""
     return aes_block(session.enc, bytes((top,)) + counter.to_bytes(BLOCK - 1))
 

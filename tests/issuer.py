@@ -1,105 +1,23 @@
-"""An issuer for tests: real keys, real personalization over SCP03, real cards; nothing is mocked."""
+"""The issuer of test cards, and the balance of one; nothing is mocked."""
 
-import os
-from collections.abc import Callable
-from random import Random
+from host.model import ModelSlot
+from host.session import PurseSession
+from saifu.conformance.issuer import CERTIFICATION, CHIP, EUR, FAR, NOW, ORDERS, PIN, PUK, STATIC, Issuer, transfer
 
-from apdu.identity import CardId, Role
-from apdu.messages import Certificate, Credit, Head, Signed
-from apdu.objects import CenterKey, KeyUse, Parameters
-from apdu.signature import point_of, private_key
-from broadcast.edition import Edition
-from host.issuer_session import IssuerData, IssuerSession
-from host.model import ChipKeys, ModelSlot, SmartCard, memory_card
-from host.scp03 import StaticKeys
-from host.session import Answer, PurseSession, pin_block
-
-NOW = 1_800_000_000
-"""The date on which tests happen."""
-FAR = NOW + 10_000_000
-CERTIFICATION, ORDERS = 1, 2
-STATIC = StaticKeys(bytes(range(16)), bytes(range(16, 32)), bytes(range(32, 48)))
-CHIP = ChipKeys(b"test-chip1", 1, STATIC.enc, STATIC.mac, STATIC.dek)
-PIN, PUK = pin_block("1234"), pin_block("12345678")
-EUR = 978
-
-
-class Issuer:
-    """A center reduced to its keys: makes cards, credit, editions and orders."""
-
-    def __init__(self, number: int = 1, seed: int = 0) -> None:
-        """Keys come from a seed, so that a failure can be repeated."""
-        random = Random(seed * 65536 + number)
-        self.number = number
-        self.certification = private_key(random.randbytes(40))
-        self.orders = private_key(random.randbytes(40))
-        self.keys = (
-            CenterKey(CERTIFICATION, KeyUse.CERTIFICATION, point_of(self.certification)),
-            CenterKey(ORDERS, KeyUse.ORDERS, point_of(self.orders)),
-        )
-
-    def id(self, serial: int) -> CardId:
-        """The ID of a serial of this issuer."""
-        return CardId.of(self.number, serial)
-
-    def parameters(self, serial: int, role: Role = Role.PERSON, initial: int = 0, **other: int) -> Parameters:
-        """Usual parameters; any field can be given."""
-        most = 0xFFFFFFFF if role is Role.FLOAT else 100_000
-        fields = {"currency": EUR, "balance_max": most, "transfer_max": min(most, 50_000), "pin_above": 5_000}
-        fields |= {"pin_tries": 3, "puk_tries": 10, "initial": initial} | other
-        return Parameters(self.id(serial), role, **fields)
-
-    def certificate(
-        self, serial: int, point: bytes, role: Role = Role.PERSON, expiry: int = FAR
-    ) -> Signed[Certificate]:
-        """A card's certificate."""
-        return Signed.make(Certificate(CERTIFICATION, self.id(serial), role, expiry, point), self.certification)
-
-    def credit(self, serial: int, number: int, **other: int) -> Signed[Credit]:
-        """Credit information; any field can be given."""
-        fields = {"issued": NOW, "expiry": FAR, "count": 1000, "amount": 1_000_000, "seen": 0} | other
-        return Signed.make(Credit(ORDERS, self.id(serial), number, **fields), self.orders)
-
-    def edition(self, number: int, *serials: int, time: int = NOW) -> Edition:
-        """An edition of the blacklist."""
-        head = Head(ORDERS, self.number, number, time, time + 86400, 0, b"")
-        return Edition.make(self.orders, head, serials)
-
-    def personalize(self, card: SmartCard, parameters: Parameters, expiry: int = FAR, **credit: int) -> None:
-        """Make a purse of a blank card."""
-        serial = parameters.card.serial
-
-        def certify(point: bytes) -> tuple[Signed[Certificate], Signed[Credit]]:
-            return self.certificate(serial, point, parameters.role, expiry), self.credit(serial, 1, **credit)
-
-        slot = ModelSlot("issuer", card)
-        session = IssuerSession(slot.connect(), lambda _: STATIC)
-        session.personalize(IssuerData(parameters, self.keys, PIN, PUK), certify)
-        card.power_off()
-
-    def purse(
-        self,
-        serial: int,
-        role: Role = Role.PERSON,
-        initial: int = 0,
-        history: int = 64,
-        unsettled: int = 4,
-        random: Callable[[int], bytes] = os.urandom,
-        **other: int,
-    ) -> ModelSlot:
-        """A personalized, powered purse; a float when money is given."""
-        role = Role.FLOAT if initial else role
-        card = memory_card(CHIP, history, unsettled, random)
-        self.personalize(card, self.parameters(serial, role, initial, **other))
-        return ModelSlot(f"card {serial}", card).connect()
-
-
-def transfer(payer: ModelSlot, payee: ModelSlot, amount: int) -> Answer:
-    """Move money, command by command, as a terminal does."""
-    paying, paid = PurseSession(payer), PurseSession(payee)
-    answer = paid.receive(paying.pay(paid.request(amount, paying.card, NOW), NOW), NOW)
-    paying.settle(answer)
-    return answer
+__all__ = [
+    "CERTIFICATION",
+    "CHIP",
+    "EUR",
+    "FAR",
+    "NOW",
+    "ORDERS",
+    "PIN",
+    "PUK",
+    "STATIC",
+    "Issuer",
+    "balance",
+    "transfer",
+]
 
 
 def balance(slot: ModelSlot) -> int:

@@ -62,7 +62,8 @@ def test_a_long_answer_comes_in_pieces(protocol: Protocol, first: int | None, pi
     card = active(protocol)
     expected = whole(card)
     begun = card.send(0x80, Ins.ATTEST, data=CHALLENGE, ne=first)
-    assert len(begun.data) == (first or 0)
+    # at T=0 no Le goes over the wire beside data
+    assert len(begun.data) == (0 if protocol is Protocol.T0 else first or 0)
     assert fetch(card, begun, piece) == expected
 
 
@@ -192,10 +193,18 @@ def test_t0_announces_the_answer_to_a_command_with_data() -> None:
     assert len(get_response(card, size).data) == size
 
 
-def test_t0_get_response_with_le_00_brings_all() -> None:
+@pytest.mark.parametrize("ne", [None, 256])
+def test_t0_get_response_with_le_00_or_none_asks_for_256_bytes(ne: int | None) -> None:
     card = active(Protocol.T0)
     size = card.send(0x00, Ins.SELECT, 4, 0, AID).sw & 0xFF
-    assert len(get_response(card, 256).data) == size
+    assert get_response(card, ne) == ResponseApdu(sw=0x6C00 | size)
+    assert len(get_response(card, size).data) == size
+
+
+def test_t0_without_le_asks_for_256_bytes() -> None:
+    card = active(Protocol.T0)
+    assert card.send(0x00, Ins.GET_DATA, 0x01, 0x07) == ResponseApdu(sw=0x6C08)
+    assert card.send(0x00, Ins.GET_DATA, 0x01, 0x07, ne=8).sw == 0x9000
 
 
 def test_t0_get_response_with_an_extended_le_brings_all() -> None:

@@ -1,0 +1,172 @@
+"""The oracle: hears what a card is told and what it answers, and says where the model would have answered otherwise.
+
+It works on any connection, and on a recorded trace as well.
+"""
+
+from dataclasses import dataclass
+
+from apdu.command import CommandApdu
+from apdu.commands import Ins
+from apdu.errors import AuthenticityError, FormatError
+from apdu.messages import Value
+from apdu.protocol import Protocol
+from apdu.signature import is_point, verify
+from apdu.status import status_text
+from apdu.trace.model import Exchange
+from apdu.trace.reading import Opened
+from host.scp03 import StaticKeys
+from host.secure_listener import SecureListener
+from saifu.conformance.twin import MARK_SIZES, Free, Mark, Twin
+
+__all__ = ["Deviation", "Oracle"]
+
+_MORE, _AGAIN = 0x61, 0x6C
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One answer that is not the model's; bytes are in clear where a secure channel carried them."""
+
+    command: bytes
+    expected: bytes
+    """What the model answers; where the card is free, what the card chose, if it was in order."""
+    answered: bytes | None
+    why: str
+
+
+class Oracle:
+    """A twin in lock-step with one card."""
+
+    def __init__(self, twin: Twin, keys: StaticKeys | None = None) -> None:
+        """``keys`` are the card's static keys, for what goes through a secure channel."""
+        self.twin = twin
+        self._card_side, self._twin_side = (SecureListener(lambda _: _required(keys)) for _ in range(2))
+        self._nonces, self._points = set[bytes](), set[bytes]()
+        self._values = dict[bytes, bytes]()
+        self._begin(b"")
+
+    def _begin(self, command: bytes) -> None:
+        self._command, self._expected, self._answered = command, b"", b""
+
+    def reset(self) -> None:
+        """The card was powered on, or reset."""
+        self.twin.power_on()
+        for side in (self._card_side, self._twin_side):
+            side.reset("")
+        self._begin(b"")
+
+    def hear(self, command: bytes, answered: bytes | None) -> Deviation | None:
+        """Follow one exchange as it went over the wire; None when the card did what the model does."""
+        expected = self.twin.transmit(self._as_carried(command))
+        if not (self._expected[-2:-1] == bytes((_MORE,)) and command[1:2] == bytes((Ins.GET_RESPONSE,))):
+            self._begin(command)
+        if answered is None or len(answered) != len(expected) or answered[-2:] != expected[-2:]:
+            return Deviation(command, expected, answered, _difference(expected, answered))
+        self._expected, self._answered = self._expected[:-2] + expected, self._answered[:-2] + answered
+        return None if expected[-2] == _MORE else self._judge()
+
+    def _as_carried(self, command: bytes) -> bytes:
+        """At T=0 the Le of a command with data stays with the reader (ISO 7816-3 12.2.1, case 4S)."""
+        with_data = len(command) > 5 and command[4]
+        return command[: 5 + command[4]] if self.twin.protocol is Protocol.T0 and with_data else command
+
+    def _judge(self) -> Deviation | None:
+        """Compare two whole answers, in clear; after 6Cxx the command comes again."""
+        if self._expected[-2] == _AGAIN:
+            return None
+        said, wanted = (
+            side.hear(Exchange(self._command, raw))
+            for side, raw in ((self._card_side, self._answered), (self._twin_side, self._expected))
+        )
+        if said is None or wanted is None:
+            return self._compare(self._command, self._expected, self._answered)
+        if said.faults:
+            return Deviation(said.plain.command, wanted.plain.response or b"", said.plain.response, said.faults[0])
+        return self._compare_opened(said, wanted)
+
+    def _compare_opened(self, said: Opened, wanted: Opened) -> Deviation | None:
+        return self._compare(said.plain.command, wanted.plain.response or b"", said.plain.response or b"")
+
+    def _compare(self, command: bytes, expected: bytes, answered: bytes) -> Deviation | None:
+        """Let the card have what it is free in, if that is in order; the rest is equal."""
+        if len(expected) != len(answered):
+            return Deviation(command, expected, answered, _difference(expected, answered))
+        at, why = 0, ""
+        while at < len(expected):
+            mark = self._mark_at(expected, at)
+            if mark is None:
+                at += 1
+                continue
+            size = MARK_SIZES[mark.kind]
+            chosen = answered[at : at + size]
+            why = why or self._accept(mark, expected[at : at + size], chosen, command)
+            if not why:
+                expected = expected[:at] + chosen + expected[at + size :]
+            at += size
+        if expected == answered:
+            return None
+        return Deviation(command, expected, answered, why or _difference(expected, answered))
+
+    def _mark_at(self, expected: bytes, at: int) -> Mark | None:
+        marks = self.twin.marks
+        return marks.get(expected[at : at + 64]) or marks.get(expected[at : at + 8])
+
+    def _accept(self, mark: Mark, twins: bytes, chosen: bytes, command: bytes) -> str:
+        """What is wrong with a choice of the card's; empty when it is in order, and then it is learned."""
+        match mark.kind:
+            case Free.NONCE:
+                return self._accept_nonce(twins, chosen)
+            case Free.POINT:
+                return self._accept_point(chosen)
+        return self._accept_signature(mark.about, chosen, command)
+
+    def _accept_nonce(self, mark: bytes, nonce: bytes) -> str:
+        if nonce in self._nonces or nonce in (bytes(len(nonce)), b"\xff" * len(nonce)):
+            return f"the nonce {nonce.hex().upper()} is not fresh"
+        self._nonces.add(nonce)
+        self.twin.learn_nonce(mark, nonce)
+        return ""
+
+    def _accept_point(self, point: bytes) -> str:
+        if not is_point(point):
+            return "the public key is no point of P-256"
+        if point in self._points:
+            return "the public key is that of an earlier pair"
+        self._points.add(point)
+        self.twin.learn_point(point)
+        return ""
+
+    def _accept_signature(self, message: bytes, signature: bytes, command: bytes) -> str:
+        """Signed by the card over what the model would sign; a value that is given again is the same."""
+        try:
+            verify(self.twin.point or b"", message, signature)
+        except AuthenticityError:
+            return "the signature is not that of the card's key over what the model signs"
+        if message[0] != Value.TYPE:
+            return ""
+        before = self._values.setdefault(message, signature)
+        again = before != signature and CommandApdu.decode(command).ins == Ins.GIVE_AGAIN
+        return "the value is signed anew, and not the stored one" if again else ""
+
+
+def _required(keys: StaticKeys | None) -> StaticKeys:
+    if keys is None:
+        raise FormatError("the keys of the secure channel are not given")
+    return keys
+
+
+def _difference(expected: bytes, answered: bytes | None) -> str:
+    """Why two answers differ, in words."""
+    if answered is None:
+        return f"no answer; the model answers {_word(expected)}"
+    if answered[-2:] != expected[-2:]:
+        return f"the card answers {_word(answered)}; the model {_word(expected)}"
+    if len(answered) != len(expected):
+        return f"the card answers {len(answered) - 2} bytes of data; the model {len(expected) - 2}"
+    at = next(i for i, (one, other) in enumerate(zip(expected, answered, strict=True)) if one != other)
+    return f"byte {at} of the answer is {answered[at]:02X}; the model's is {expected[at]:02X}"
+
+
+def _word(response: bytes) -> str:
+    sw = int.from_bytes(response[-2:])
+    return f"{sw:04X} ({status_text(sw)})"

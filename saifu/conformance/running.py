@@ -1,0 +1,218 @@
+"""A run of the cases over one card, in the order of its life; and what came out of it."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from apdu.errors import SaifuError
+from apdu.identity import LifeCycle
+from saifu.conformance.case import Case, NotHereError, Run
+from saifu.conformance.oracle import Deviation
+from saifu.conformance.stand import Stand
+from saifu.conformance.subject import DeviationError
+
+__all__ = ["Outcome", "Result", "Running", "failures"]
+
+_LIFE = (
+    LifeCycle.BLANK,
+    LifeCycle.PERSONALIZATION,
+    LifeCycle.ACTIVE,
+    LifeCycle.LOCKED_OUT,
+    LifeCycle.TERMINATED,
+)
+"""The order of a card's life."""
+
+
+def _begin(stand: Stand) -> None:
+    stand.begun()
+
+
+def _become_active(stand: Stand) -> None:
+    stand.personalize()
+    stand.audit()
+
+
+def _lock_out(stand: Stand) -> None:
+    stand.ready()
+    stand.lock_out()
+    stand.audit()
+
+
+def _terminate(stand: Stand) -> None:
+    stand.terminate()
+    stand.audit()
+
+
+_ENTER: dict[LifeCycle, Run] = {
+    LifeCycle.PERSONALIZATION: _begin,
+    LifeCycle.ACTIVE: _become_active,
+    LifeCycle.LOCKED_OUT: _lock_out,
+    LifeCycle.TERMINATED: _terminate,
+}
+"""How a card comes into a state from the one before."""
+_TITLES = {
+    LifeCycle.PERSONALIZATION: "GENERATE KEY PAIR begins personalization",
+    LifeCycle.ACTIVE: "the last block makes a purse of a blank card",
+    LifeCycle.LOCKED_OUT: "the center's proof locks the card out",
+    LifeCycle.TERMINATED: "the center's order ends the card's life",
+}
+
+
+class Outcome(Enum):
+    """What became of a case."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A case and its outcome; ``why`` in words, if it did not pass."""
+
+    case: Case
+    outcome: Outcome
+    why: str = ""
+    deviation: Deviation | None = None
+    exchanges: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Running:
+    """One run. ``watch`` is told every result as it comes."""
+
+    stand: Stand
+    cases: Iterable[Case]
+    watch: Callable[[Result], object] = lambda _: None
+    stop: bool = False
+    """Whether to end with the first failure."""
+    results: list[Result] = field(default_factory=list)
+    found: LifeCycle = LifeCycle.BLANK
+
+    def run(self) -> list[Result]:
+        """Go through the card's life from where it is; ends with the card as it was found, where that can be.
+
+        Raises what the slot raises when the reader is gone.
+        """
+        self.found = self.stand.card.state
+        for state in _LIFE:
+            of_state = [case for case in self.cases if case.state is state]
+            self._run_spare([case for case in of_state if case.spare])
+            self._run_state(state, [case for case in of_state if not case.spare])
+            if self._ended:
+                break
+        self._give_back()
+        return self.results
+
+    @property
+    def _ended(self) -> bool:
+        return self.stop and any(result.outcome is Outcome.FAILED for result in self.results)
+
+    def _run_state(self, state: LifeCycle, cases: list[Case]) -> None:
+        if state is LifeCycle.TERMINATED:
+            self._run_spare(cases)
+        elif self._come_into(self.stand, state):
+            for case in cases:
+                self._run_one(self.stand, case)
+                if self._ended:
+                    return
+        else:
+            at = self.stand.card.state.text
+            self._skip(cases, f"the card is {at}: it cannot become {state.text}")
+
+    def _come_into(self, stand: Stand, state: LifeCycle) -> bool:
+        """Whether the card is in the state, after the one step that leads to it if that is needed."""
+        if stand.card.state is state:
+            return True
+        if stand.card.state is LifeCycle.LOCKED_OUT and state is LifeCycle.ACTIVE:
+            return self._step(stand, Case("Life cycle", "the center's order unlocks the card", state, Stand.unlock))
+        if _LIFE.index(stand.card.state) + 1 != _LIFE.index(state):
+            return False
+        return self._step(stand, Case("Life cycle", _TITLES[state], state, _ENTER[state]))
+
+    def _step(self, stand: Stand, step: Case) -> bool:
+        self._run_one(stand, step, come_into=False)
+        return stand.card.state is step.state
+
+    def _run_spare(self, cases: list[Case]) -> None:
+        """Each of these has a card of its own."""
+        for case in cases:
+            stand = self.stand.spare()
+            if stand is None:
+                self._skip([case], "it costs the card, and no other can be made on this connection")
+            elif all(self._enter(stand, state) for state in _LIFE[1 : _LIFE.index(case.state) + 1]):
+                self._run_one(stand, case)
+            if self._ended:
+                return
+
+    def _enter(self, stand: Stand, state: LifeCycle) -> bool:
+        """One step of a spare card's life; told only when it fails, since the first card has shown it."""
+        if state is LifeCycle.LOCKED_OUT:
+            return True
+        try:
+            _ENTER[state](stand)
+        except SaifuError as error:
+            step = Case("Life cycle", _TITLES[state], state, _ENTER[state])
+            self._add(Result(step, Outcome.FAILED, str(error), getattr(error, "deviation", None)))
+            return False
+        return True
+
+    def _run_one(self, stand: Stand, case: Case, come_into: bool = True) -> None:
+        if come_into and stand.card.state is not case.state and not _is_undone(stand, case):
+            self._skip([case], f"the card is {stand.card.state.text} now")
+            return
+        said, begin = stand.card.told.exchanges, time.perf_counter()
+        outcome, why, deviation = _outcome(stand, case)
+        spent = time.perf_counter() - begin
+        self._add(Result(case, outcome, why, deviation, stand.card.told.exchanges - said, spent))
+        if outcome is Outcome.FAILED and not self._ended:
+            self._meet_again(stand)
+
+    def _meet_again(self, stand: Stand) -> None:
+        """After a failure the twin is made what the card is now; a card that makes that impossible is given up."""
+        try:
+            stand.card.meet()
+        except SaifuError as error:
+            raise DeviationError(f"after that the card cannot be tested any more: {error}") from None
+
+    def _skip(self, cases: list[Case], why: str) -> None:
+        for case in cases:
+            self._add(Result(case, Outcome.SKIPPED, why))
+
+    def _add(self, result: Result) -> None:
+        self.results.append(result)
+        self.watch(result)
+
+    def _give_back(self) -> None:
+        """The state in which the card was found, if there is a way back to it."""
+        stand = self.stand
+        if self.found is LifeCycle.LOCKED_OUT and stand.card.state is LifeCycle.ACTIVE:
+            stand.lock_out()
+        elif self.found is not LifeCycle.LOCKED_OUT and stand.card.state is LifeCycle.LOCKED_OUT:
+            stand.ready()
+
+
+def _is_undone(stand: Stand, case: Case) -> bool:
+    """Whether the case itself brings the card back from where another has left it: active and locked out."""
+    both = {LifeCycle.ACTIVE, LifeCycle.LOCKED_OUT}
+    return {stand.card.state, case.state} <= both
+
+
+def _outcome(stand: Stand, case: Case) -> tuple[Outcome, str, Deviation | None]:
+    try:
+        case.run(stand)
+        stand.audit()
+    except NotHereError as error:
+        return Outcome.SKIPPED, str(error), None
+    except DeviationError as error:
+        return Outcome.FAILED, str(error), error.deviation
+    except SaifuError as error:
+        return Outcome.FAILED, str(error), None
+    return Outcome.PASSED, "", None
+
+
+def failures(results: Iterable[Result]) -> Iterator[Result]:
+    """The results that failed."""
+    return (result for result in results if result.outcome is Outcome.FAILED)

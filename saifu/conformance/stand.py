@@ -1,0 +1,262 @@
+"""Where a case finds its things: the card under test, cards of the model to do business with, and the issuer."""
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from apdu.commands import DATA_OBJECTS, PIN_REFERENCE, Ins
+from apdu.identity import CardId, LifeCycle, Role
+from apdu.messages import (
+    BodyT,
+    Certificate,
+    Credit,
+    Outcome,
+    Receipt,
+    Refusal,
+    Resolution,
+    Signed,
+    TerminateOrder,
+    UnlockOrder,
+    Value,
+)
+from apdu.objects import Request
+from apdu.payload import Tag, unpack
+from broadcast.edition import Edition
+from host.issuer_session import IssuerData, IssuerSession
+from host.model import ModelSlot
+from host.session import Answer, Paid, PurseSession, Requested
+from saifu.conformance.issuer import NOW, ORDERS, PIN, PUK
+from saifu.conformance.subject import Subject
+
+__all__ = ["SERIAL", "Objects", "Stand"]
+
+Objects = Mapping[Tag, bytes | None]
+"""Payload objects of a command; None stands for one that is left out."""
+
+SERIAL = 2
+"""The serial of every card under test."""
+_MONEY = 0x7FFF_FFFF
+_STEP = 50_000
+"""The most that one transfer moves."""
+_OTHERS = range(0x1000_0000, 0xF000_0000)
+"""Serials of the cards of the model: new ones in each run, because the card under test remembers the old."""
+
+
+class Stand:
+    """One card under test, and everything around it."""
+
+    def __init__(self, subject: Subject, spare: Callable[[], Subject | None] = lambda: None) -> None:
+        """``spare`` makes another blank card, where that can be done."""
+        self.card, self.issuer = subject, subject.issuer
+        self._spare = spare
+        self._others: dict[Role, ModelSlot] = {}
+
+    @property
+    def id(self) -> CardId:
+        """The ID of the card under test."""
+        return self.issuer.id(SERIAL)
+
+    @property
+    def now(self) -> int:
+        """A date that is not before the card's own."""
+        return max(NOW, self.card.twin.cells.date.number())
+
+    # --- other cards -------------------------------------------------------------------------------------
+
+    def other(self, role: Role = Role.FLOAT) -> PurseSession:
+        """A card of the model, reset and selected: the float has money without end, a person's none at first."""
+        if role not in self._others:
+            serial = _OTHERS[secrets.randbelow(len(_OTHERS))]
+            money = _MONEY if role is Role.FLOAT else 0
+            self._others[role] = self.issuer.purse(serial, role, money, history=1024, unsettled=8, pin_above=_MONEY)
+        session = PurseSession(self._others[role].connect())
+        self._renew(session)
+        return session
+
+    def another(self, initial: int = 0) -> PurseSession:
+        """A new card of the model, with money if ``initial`` says so."""
+        return PurseSession(self.issuer.purse(_OTHERS[secrets.randbelow(len(_OTHERS))], Role.PERSON, initial))
+
+    def _renew(self, session: PurseSession) -> None:
+        """Give a card credit, and room in its history."""
+        serial = session.get_credit()[0].body.serial + 1
+        seen = session.get_counters().record
+        session.put_credit(self.issuer.credit(session.card.serial, serial, seen=seen, amount=_MONEY))
+
+    def spare(self) -> "Stand | None":
+        """A stand with another blank card, where one can be made."""
+        subject = self._spare()
+        return None if subject is None else Stand(subject, self._spare)
+
+    # --- into a state ------------------------------------------------------------------------------------
+
+    def secure(self) -> IssuerSession:
+        """Reset, select, and open a secure channel at level 33."""
+        self.card.reset()
+        return IssuerSession(self.card, lambda _: self.card.keys)
+
+    def certify(self, point: bytes) -> tuple[Signed[Certificate], Signed[Credit]]:
+        """What the issuer gives for a public key."""
+        return self.issuer.certificate(SERIAL, point), self.issuer.credit(SERIAL, 1)
+
+    def issuer_data(self) -> IssuerData:
+        """What the card under test is personalized with."""
+        return IssuerData(self.issuer.parameters(SERIAL), self.issuer.keys, PIN, PUK)
+
+    def personalize(self) -> None:
+        """Make the blank card a purse of serial 2."""
+        self.secure().personalize(self.issuer_data(), self.certify)
+
+    def begun(self) -> IssuerSession:
+        """Reset, a secure channel at level 33, and a new key pair: nothing that was stored before counts."""
+        session = self.secure()
+        session.generate_key_pair()
+        return session
+
+    def locked(self) -> None:
+        """A locked-out card, reset and selected."""
+        if self.card.state is not LifeCycle.LOCKED_OUT:
+            self.lock_out()
+        self.card.fresh()
+
+    def terminate(self) -> None:
+        """End the card's life; reset and selected before."""
+        self.card.session().terminate(Signed.make(TerminateOrder(ORDERS, self.id), self.issuer.orders))
+
+    def audit(self) -> None:
+        """Everything that anybody can read, in lock-step: so a change that no answer showed is seen."""
+        self.card.fresh()
+        for row in DATA_OBJECTS:
+            self.card.send(Ins.GET_DATA, sw=None, p1=row.number >> 8, p2=row.number & 0xFF)
+        self.card.send(Ins.READ_RECORD, sw=None, p1=1, p2=0x0C)
+
+    def edition(self, *serials: int, ahead: int = 1) -> Edition:
+        """An edition of the blacklist, ``ahead`` of the newest that the card has seen."""
+        return self.issuer.edition(self.card.twin.cells.edition.number() + ahead, *serials, time=self.now)
+
+    def lock_out(self) -> Edition:
+        """List the card, and lock it out; reset and selected before."""
+        edition = self.edition(SERIAL)
+        self.card.session().lock_out(edition.head, edition.tree.prove(SERIAL))
+        return edition
+
+    def unlock(self) -> None:
+        """Unlock the card; reset and selected before."""
+        lowest = self.card.twin.cells.edition.number() + 1
+        self.card.session().unlock(Signed.make(UnlockOrder(ORDERS, self.id, lowest), self.issuer.orders))
+
+    def ready(self, balance: int = 10_000, **credit: int) -> None:
+        """An active card with so much on it, nothing unsettled, credit, and room in its history.
+
+        Reset and selected, PIN not verified. ``credit`` changes fields of the credit information that it has then.
+        """
+        if self.card.state is LifeCycle.LOCKED_OUT:
+            self.unlock()
+        for entry in self.card.session().get_unsettled():
+            self.settle(self.resolution(entry.counter))
+        self.renew()
+        self._move(balance)
+        if credit:
+            self.renew(**credit)
+        self.card.fresh()
+
+    def renew(self, **changed: int) -> Signed[Credit]:
+        """PUT CREDIT with the next serial; everything that is in the history counts as seen."""
+        cells = self.card.twin.cells
+        serial = Credit.decode(cells.credit.get()[: Credit.SIZE]).serial + 1
+        fields = {"seen": cells.record.number()} | changed
+        given = self.issuer.credit(SERIAL, serial, **fields)
+        self.card.send(Ins.PUT_CREDIT, {Tag.CREDIT: given.raw}, ne=None)
+        return given
+
+    def _move(self, balance: int) -> None:
+        """Bring the balance to what is wanted, in transfers of at most 500.00."""
+        while missing := balance - self.balance:
+            amount = min(abs(missing), _STEP)
+            if missing > 0:
+                self.give(amount)
+            else:
+                self.verify()
+                self.take(amount)
+
+    @property
+    def balance(self) -> int:
+        """The balance, as the twin has it."""
+        return self.card.twin.cells.balance.number()
+
+    # --- money: one command each to the card under test, which stays selected ------------------------------
+
+    def date(self) -> bytes:
+        """The terminal's date, as commands carry it."""
+        return self.now.to_bytes(4)
+
+    def request(self, amount: int, payer: CardId, sw: int = 0x9000, changed: Objects | None = None) -> bytes:
+        """REQUEST; returns the answer's data. ``changed`` puts objects in another's place, None leaves them out."""
+        objects = {Tag.AMOUNT: amount.to_bytes(4), Tag.CARD_ID: payer, Tag.DATE: self.date()}
+        return self.card.send(Ins.REQUEST, _with(objects, changed), sw)
+
+    def requested(self, amount: int, payer: PurseSession) -> Requested:
+        """REQUEST, and what the payer needs of the answer."""
+        objects = unpack(self.request(amount, payer.card), (Tag.CERTIFICATE, Tag.REQUEST))
+        return Requested(_signed(Certificate, objects[Tag.CERTIFICATE]), Request.decode(objects[Tag.REQUEST]))
+
+    def asked_by(self, payee: PurseSession, amount: int) -> Requested:
+        """A request of another card to the card under test."""
+        return payee.request(amount, self.id, self.now)
+
+    def pay(self, requested: Requested, sw: int = 0x9000, changed: Objects | None = None) -> bytes:
+        """PAY; returns the answer's data."""
+        objects = {Tag.CERTIFICATE: requested.certificate.raw, Tag.REQUEST: requested.request.encode()}
+        return self.card.send(Ins.PAY, _with(objects | {Tag.DATE: self.date()}, changed), sw)
+
+    def paid(self, requested: Requested) -> Paid:
+        """PAY, and what the payee needs of the answer; the transfer is unsettled then."""
+        objects = unpack(self.pay(requested), (Tag.CERTIFICATE, Tag.VALUE))
+        return Paid(_signed(Certificate, objects[Tag.CERTIFICATE]), _signed(Value, objects[Tag.VALUE]))
+
+    def receive(self, paid: Paid, sw: int = 0x9000, changed: Objects | None = None) -> bytes:
+        """RECEIVE; returns the answer's data."""
+        objects = {Tag.CERTIFICATE: paid.certificate.raw, Tag.VALUE: paid.value.raw, Tag.DATE: self.date()}
+        return self.card.send(Ins.RECEIVE, _with(objects, changed), sw)
+
+    def answered(self, paid: Paid) -> Answer:
+        """RECEIVE, and its receipt or refusal."""
+        objects = unpack(self.receive(paid), (), (Tag.RECEIPT, Tag.REFUSAL))
+        if Tag.RECEIPT in objects:
+            return _signed(Receipt, objects[Tag.RECEIPT])
+        return _signed(Refusal, objects[Tag.REFUSAL])
+
+    def settle(self, answer: Answer | Signed[Resolution], sw: int = 0x9000) -> None:
+        """SETTLE."""
+        self.card.send(Ins.SETTLE, {Tag[type(answer.body).__name__.upper()]: answer.raw}, sw, ne=None)
+
+    def resolution(self, counter: int, outcome: Outcome = Outcome.NEVER_RECEIVED) -> Signed[Resolution]:
+        """The issuer's resolution of a transfer of the card under test."""
+        return Signed.make(Resolution(ORDERS, self.id, counter, outcome), self.issuer.orders)
+
+    def verify(self, pin: bytes = PIN, sw: int = 0x9000) -> None:
+        """VERIFY."""
+        self.card.send(Ins.VERIFY, pin, sw, p2=PIN_REFERENCE, ne=None)
+
+    def give(self, amount: int) -> Answer:
+        """The float pays the card under test; the whole transfer."""
+        payer = self.other()
+        paid = payer.pay(self.requested(amount, payer), self.now)
+        answer = self.answered(paid)
+        payer.settle(answer)
+        return answer
+
+    def take(self, amount: int) -> Paid:
+        """The card under test pays the float; the whole transfer."""
+        payee = self.other()
+        paid = self.paid(self.asked_by(payee, amount))
+        self.settle(payee.receive(paid, self.now))
+        return paid
+
+
+def _with(objects: dict[Tag, bytes], changed: Objects | None) -> dict[Tag, bytes]:
+    merged: dict[Tag, bytes | None] = {**objects, **(changed or {})}
+    return {tag: raw for tag, raw in merged.items() if raw is not None}
+
+
+def _signed(kind: type[BodyT], raw: bytes) -> Signed[BodyT]:
+    return Signed.decode(kind, raw)

@@ -1,0 +1,198 @@
+"""The card under test, spoken to in lock-step with the model; whatever deviates ends what is being done."""
+
+from dataclasses import dataclass, field
+
+from apdu.command import CommandApdu
+from apdu.commands import BY_INS, Ins
+from apdu.errors import MisbehaviourError, RefusedError
+from apdu.identity import AID, LifeCycle
+from apdu.objects import Capacities
+from apdu.payload import Tag, pack
+from apdu.protocol import Protocol
+from apdu.response import ResponseApdu
+from apdu.status import status_text
+from applet_model.memory_map import ChipKeys, blank_image
+from host.connection import CardConnection, CardSlot, TellsProtocol
+from host.exchange import exchange
+from host.model import ModelSlot
+from host.scp03 import InitializeUpdateAnswer, StaticKeys
+from host.session import PurseSession
+from saifu.conformance.issuer import PIN, PUK, Issuer
+from saifu.conformance.oracle import Deviation, Oracle
+from saifu.conformance.twin import Twin
+
+__all__ = ["DeviationError", "Subject", "Told"]
+
+_BLANK = (LifeCycle.BLANK, LifeCycle.PERSONALIZATION)
+_NE = 256
+
+
+class DeviationError(MisbehaviourError):
+    """The card does not do what the protocol says; ``deviation`` has the bytes, if the oracle saw it."""
+
+    def __init__(self, why: str, deviation: Deviation | None = None) -> None:
+        """``why`` in words."""
+        super().__init__(why)
+        self.deviation = deviation
+
+
+@dataclass(slots=True)
+class Told:
+    """How much was said: exchanges, by instruction and life-cycle state."""
+
+    exchanges: int = 0
+    commands: set[tuple[LifeCycle, int]] = field(default_factory=set)
+    words: set[tuple[int, int]] = field(default_factory=set)
+    """Instruction and status word of every answer."""
+
+
+class Subject:
+    """One card in a slot, and its twin. Is a CardConnection, so that every session of the host works on it."""
+
+    _connection: CardConnection | None = None
+
+    def __init__(self, slot: CardSlot, issuer: Issuer, keys: StaticKeys) -> None:
+        """Ask the card what it is; ``keys`` are its static SCP03 keys.
+
+        Raises RefusedError for a card that cannot be tested, and what the slot raises.
+        """
+        self.slot, self.issuer, self.keys = slot, issuer, keys
+        self.told = Told()
+        self.oracle = self._meet(None)
+
+    # --- the twin ----------------------------------------------------------------------------------------
+
+    def meet(self) -> None:
+        """Ask the card what it is now, outside of lock-step, and make the twin the same; raises RefusedError."""
+        self.oracle = self._meet(self.oracle)
+
+    def _meet(self, before: Oracle | None) -> Oracle:
+        self._connection = None
+        connection = self.slot.connect()
+        session = PurseSession(connection)
+        if session.selected.status.state in _BLANK:
+            return Oracle(self._blank_twin(session, connection), self.keys)
+        self._require_ours(session)
+        return self._adopted(session, before)
+
+    def _blank_twin(self, session: PurseSession, connection: CardConnection) -> Twin:
+        answer = _key_information(connection)
+        twin = self._twin(session.get_capacities(), answer.diversification_data, answer.key_version)
+        twin.put(life_cycle=session.selected.status.state, scp_sequence=int.from_bytes(answer.sequence_counter))
+        return twin
+
+    def _twin(self, capacities: Capacities, data: bytes = bytes(10), version: int = 0) -> Twin:
+        protocol = self.slot.protocol if isinstance(self.slot, TellsProtocol) else Protocol.T1
+        chip = ChipKeys(data, version, self.keys.enc, self.keys.mac, self.keys.dek)
+        return Twin(blank_image(chip, capacities.history, capacities.unsettled), protocol)
+
+    def _require_ours(self, session: PurseSession) -> None:
+        if session.card.issuer != self.issuer.number or not self.issuer.has_certified(session.get_certificate().raw):
+            raise RefusedError(
+                f"card {session.card} is personalized by somebody else: conformance wants a blank card, or one that it "
+                "has personalized before"
+            )
+        if session.selected.status.state is LifeCycle.TERMINATED:
+            raise RefusedError(f"card {session.card} is terminated: nothing can be tested with it any more")
+
+    def _adopted(self, session: PurseSession, before: Oracle | None) -> Oracle:
+        """The oracle with a twin of what the card has become; its codes are made those of a test card."""
+        if session.selected.status.state is LifeCycle.ACTIVE:
+            session.reset_retry_counter(PUK, PIN)
+        oracle = before or Oracle(self._twin(session.get_capacities()), self.keys)
+        oracle.twin.adopt(session, self.issuer.keys, PIN, PUK)
+        return oracle
+
+    @property
+    def twin(self) -> Twin:
+        """The model in the card's place."""
+        return self.oracle.twin
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the bytes reach the card as they are: between this process and a reader stand drivers."""
+        return isinstance(self.slot, ModelSlot)
+
+    @property
+    def state(self) -> LifeCycle:
+        """The life-cycle state, as the twin has it."""
+        return LifeCycle(self.twin.cells.life_cycle.number())
+
+    # --- what is said ------------------------------------------------------------------------------------
+
+    def reset(self) -> CardConnection:
+        """Power the card on, or reset it, and its twin too."""
+        connection = self._connection = self.slot.connect()
+        self.oracle.reset()
+        return connection
+
+    def transmit(self, command: bytes) -> bytes:
+        """One exchange in lock-step; raises DeviationError, and what the connection raises."""
+        connection = self._connection or self.reset()
+        state = self.state
+        answer = connection.transmit(command)
+        self._count(state, command, answer)
+        deviation = self.oracle.hear(command, answer)
+        if deviation is not None:
+            raise DeviationError(deviation.why, deviation)
+        return answer
+
+    def _count(self, state: LifeCycle, command: bytes, answer: bytes) -> None:
+        self.told.exchanges += 1
+        if len(command) > 1:
+            self.told.commands.add((state, command[1]))
+            self.told.words.add((command[1], int.from_bytes(answer[-2:])))
+
+    def raw(self, command: bytes | CommandApdu, sw: int | None = None) -> ResponseApdu:
+        """One command as it stands, once; with ``sw``, what the protocol wants as its status word."""
+        sent = command if isinstance(command, bytes) else command.encode()
+        answer = ResponseApdu.decode(self.transmit(sent))
+        _require(answer.sw, sw, sent)
+        return answer
+
+    def send(
+        self,
+        ins: Ins,
+        data: bytes | dict[Tag, bytes] = b"",
+        sw: int | None = 0x9000,
+        *,
+        p1: int = 0,
+        p2: int = 0,
+        ne: int | None = _NE,
+        cla: int | None = None,
+    ) -> bytes:
+        """A command of the table with chaining, 61xx and 6Cxx followed; ``sw`` is the word that it must end in.
+
+        Returns the answer's data. Raises DeviationError when card and protocol, or card and model, differ.
+        """
+        raw = pack(data) if isinstance(data, dict) else data
+        command = CommandApdu(BY_INS[ins].cla if cla is None else cla, ins, p1, p2, raw, ne)
+        answer = exchange(self, command)
+        _require(answer.sw, sw, command.encode())
+        return answer.data
+
+    def select(self, sw: int | None = None) -> bytes:
+        """SELECT by name; returns the FCI."""
+        return self.send(Ins.SELECT, AID, sw, p1=0x04)
+
+    def fresh(self) -> None:
+        """Reset, and select the purse."""
+        self.reset()
+        self.select()
+
+    def session(self) -> PurseSession:
+        """Reset, select, and speak as a terminal does."""
+        self.reset()
+        return PurseSession(self)
+
+
+def _key_information(connection: CardConnection) -> InitializeUpdateAnswer:
+    answer = exchange(connection, CommandApdu(0x80, Ins.INITIALIZE_UPDATE, 0, 0, bytes(8), _NE))
+    return InitializeUpdateAnswer.decode(answer.data)
+
+
+def _require(sw: int, wanted: int | None, command: bytes) -> None:
+    """The test's own expectation, beside the oracle's."""
+    if wanted is not None and sw != wanted:
+        told = f"{sw:04X} ({status_text(sw)}) where the protocol wants {wanted:04X} ({status_text(wanted)})"
+        raise DeviationError(told, Deviation(command, wanted.to_bytes(2), sw.to_bytes(2), told))
