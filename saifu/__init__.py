@@ -1,3 +1,5 @@
 """The front door: the command line, composed from each room's own, and the demo."""
 
-__version__ = "0.1.0"
+from apdu import __version__
+
+__all__ = ["__version__"]

@@ -21,6 +21,7 @@ from host.recording import TraceFile
 from host.terminal.line import CenterLine
 from personalization.issuer_line import IssuerLine
 from saifu import __version__
+from saifu.conformance.cli import app as conformance_app
 from saifu.demo_cli import demo
 from saifu.exit_codes import exit_code
 
@@ -81,6 +82,7 @@ personalization.cli.add_to(app)
 host.cli.add_to(app)
 center.cli.add_to(app)
 app.command()(demo)
+app.add_typer(conformance_app, name="conform")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 from host.connection import CardSlot
 from host.model import ModelSlot
 from host.pcsc import PcscSlot
+from host.recording import recorded
 from host.virtual.reader import VirtualReader
 
 __all__ = ["InProcessTable", "PcscTable", "Table"]
@@ -32,7 +33,7 @@ class InProcessTable:
 
     def put(self, slot: int, image: Path) -> CardSlot:
         """Put a card image into a slot."""
-        return ModelSlot(f"slot {slot}", path=image)
+        return recorded(ModelSlot(f"slot {slot}", path=image))
 
     def take(self, slot: int) -> None:
         """Nothing: a model slot lets the image go when it ejects."""
@@ -55,7 +56,7 @@ class PcscTable:
         self._reader.insert(slot, image)
         found = PcscSlot(self._reader.slots[slot - 1].reader)
         found.wait_for_card(seconds=5)
-        return found
+        return recorded(found)
 
     def take(self, slot: int) -> None:
         """These readers cannot eject: the hand does what the display asks for."""

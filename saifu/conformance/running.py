@@ -10,7 +10,7 @@ from apdu.identity import LifeCycle
 from saifu.conformance.case import Case, NotHereError, Run
 from saifu.conformance.oracle import Deviation
 from saifu.conformance.stand import Stand
-from saifu.conformance.subject import DeviationError
+from saifu.conformance.subject import DeviationError, Told
 
 __all__ = ["Outcome", "Result", "Running", "failures"]
 
@@ -90,6 +90,7 @@ class Running:
     """Whether to end with the first failure."""
     results: list[Result] = field(default_factory=list)
     found: LifeCycle = LifeCycle.BLANK
+    _told: list[Told] = field(default_factory=list)
 
     def run(self) -> list[Result]:
         """Go through the card's life from where it is; ends with the card as it was found, where that can be.
@@ -97,6 +98,7 @@ class Running:
         Raises what the slot raises when the reader is gone.
         """
         self.found = self.stand.card.state
+        self._told.append(self.stand.card.told)
         for state in _LIFE:
             of_state = [case for case in self.cases if case.state is state]
             self._run_spare([case for case in of_state if case.spare])
@@ -105,6 +107,16 @@ class Running:
                 break
         self._give_back()
         return self.results
+
+    @property
+    def exchanges(self) -> int:
+        """Exchanges with all the cards of the run."""
+        return sum(result.exchanges for result in self.results)
+
+    @property
+    def covered(self) -> set[tuple[LifeCycle, int]]:
+        """State and instruction of every command that was sent."""
+        return set().union(*(told.commands for told in self._told))
 
     @property
     def _ended(self) -> bool:
@@ -143,6 +155,7 @@ class Running:
             if stand is None:
                 self._skip([case], "it costs the card, and no other can be made on this connection")
             elif all(self._enter(stand, state) for state in _LIFE[1 : _LIFE.index(case.state) + 1]):
+                self._told.append(stand.card.told)
                 self._run_one(stand, case)
             if self._ended:
                 return

@@ -1,0 +1,189 @@
+"""What a run of the suite says: for people, as JSON, as JUnit XML for CI, and as a page."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+from apdu.commands import COMMANDS
+from apdu.identity import LifeCycle
+from apdu.status import status_text
+from saifu.conformance.oracle import Deviation
+from saifu.conformance.running import Outcome, Result
+
+__all__ = ["Report", "deviation_lines"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run over one card."""
+
+    reader: str
+    card: str
+    """What the card said it can hold, and its protocol."""
+    results: tuple[Result, ...]
+    exchanges: int
+    seconds: float
+    covered: frozenset[tuple[LifeCycle, int]]
+    """State and instruction of every command that was sent."""
+
+    @property
+    def failed(self) -> list[Result]:
+        """The results that failed."""
+        return [result for result in self.results if result.outcome is Outcome.FAILED]
+
+    def counts(self, results: Iterable[Result] | None = None) -> dict[str, int]:
+        """How many passed, failed and were skipped."""
+        counted = Counter(result.outcome for result in (self.results if results is None else results))
+        return {outcome.value: counted[outcome] for outcome in Outcome}
+
+    def by(self, key: Callable[[Result], str]) -> dict[str, list[Result]]:
+        """Results that belong together, in the order in which they came."""
+        groups: dict[str, list[Result]] = {}
+        for result in self.results:
+            groups.setdefault(key(result), []).append(result)
+        return groups
+
+    def rows(self) -> list[tuple[str, dict[str, int]]]:
+        """Counts for each command of the table, and for what is about any of them."""
+        groups = self.by(lambda result: result.case.command)
+        names = ["any command", *(row.name for row in COMMANDS)]
+        return [(name, self.counts(groups[name])) for name in names if name in groups]
+
+    def coverage(self) -> dict[str, int]:
+        """How many of the 256 instructions were sent in each state, and rows of the command table."""
+        states = Counter(state.text for state, _ in self.covered)
+        rows = {row.ins for row in COMMANDS} & {ins for _, ins in self.covered}
+        return {
+            "rows": len(rows),
+            "of_rows": len(COMMANDS),
+            **{f"instructions {state}": n for state, n in states.items()},
+        }
+
+    def document(self) -> dict[str, Any]:
+        """The whole report as JSON."""
+        head = {"reader": self.reader, "card": self.card, "ok": not self.failed, "counts": self.counts()}
+        sums = {"exchanges": self.exchanges, "seconds": round(self.seconds, 3), "coverage": self.coverage()}
+        return head | sums | {"results": [_document(result) for result in self.results]}
+
+    def junit(self) -> bytes:
+        """JUnit XML: a suite for each state, a case for each promise."""
+        root = Xml.Element("testsuites", _sums("saifu conform", self.results))
+        for state, results in self.by(lambda result: result.case.state.text).items():
+            suite = Xml.SubElement(root, "testsuite", _sums(state, results))
+            for result in results:
+                suite.append(_test_case(result))
+        Xml.indent(root)
+        return bytes(Xml.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+    def html(self) -> bytes:
+        """One page that needs nothing else."""
+        summary = ", ".join(f"{count} {name}" for name, count in self.counts().items())
+        parts = [
+            _HEAD,
+            f"<h1>Conformance: {summary}</h1>",
+            f"<p>{escape(self.reader)}: {escape(self.card)}; {self.exchanges} exchanges in {self.seconds:.1f} s.</p>",
+            _table(
+                ("command", *(outcome.value for outcome in Outcome)), ([name, *c.values()] for name, c in self.rows())
+            ),
+            *(_section(clause, results) for clause, results in self.by(lambda r: r.case.clause).items()),
+            "</main></body></html>\n",
+        ]
+        return "\n".join(parts).encode()
+
+
+def _sums(name: str, results: Iterable[Result]) -> dict[str, str]:
+    results = list(results)
+    counted = Counter(result.outcome for result in results)
+    return {
+        "name": name,
+        "tests": str(len(results)),
+        "failures": str(counted[Outcome.FAILED]),
+        "skipped": str(counted[Outcome.SKIPPED]),
+        "time": f"{sum(result.seconds for result in results):.3f}",
+    }
+
+
+def _test_case(result: Result) -> Xml.Element:
+    case = result.case
+    name = f"{case.clause}: {case.title}"
+    element = Xml.Element("testcase", classname=case.command, name=name, time=f"{result.seconds:.3f}")
+    if result.outcome is Outcome.FAILED:
+        Xml.SubElement(element, "failure", message=result.why).text = "\n".join(deviation_lines(result.deviation))
+    elif result.outcome is Outcome.SKIPPED:
+        Xml.SubElement(element, "skipped", message=result.why)
+    return element
+
+
+def _document(result: Result) -> dict[str, Any]:
+    case, deviation = result.case, result.deviation
+    document: dict[str, Any] = {"clause": case.clause, "state": case.state.text}
+    document |= {"about": case.command, "title": case.title}
+    document |= {"outcome": result.outcome.value, "why": result.why, "exchanges": result.exchanges}
+    if deviation is None:
+        return document
+    return document | {"deviation": dict(_deviation(deviation))}
+
+
+def _deviation(deviation: Deviation) -> list[tuple[str, str | None]]:
+    answered = None if deviation.answered is None else deviation.answered.hex().upper()
+    return [
+        ("command", deviation.command.hex().upper()),
+        ("expected", deviation.expected.hex().upper()),
+        ("answered", answered),
+    ]
+
+
+def deviation_lines(deviation: Deviation | None) -> list[str]:
+    """The bytes of a deviation, for people."""
+    if deviation is None:
+        return []
+    return [f"{name:9} {_with_word(name, text)}" for name, text in _deviation(deviation)]
+
+
+def _with_word(name: str, text: str | None) -> str:
+    if text is None:
+        return "nothing"
+    if name == "command":
+        return text
+    return f"{text[:-4]} {text[-4:]}  {status_text(int(text[-4:], 16))}".strip()
+
+
+# --- the page --------------------------------------------------------------------------------------------
+
+_HEAD = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>saifu conform</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>
+:root { color-scheme: light dark; --line: #8884; --bad: #c62828; --ok: #2e7d32 }
+@media (prefers-color-scheme: dark) { :root { --bad: #ef9a9a; --ok: #a5d6a7 } }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0 }
+main { max-width: 60rem; margin: auto; padding: 1.5rem }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 }
+.failed { color: var(--bad); font-weight: 600 } .passed { color: var(--ok) } .skipped { opacity: .7 }
+</style></head><body><main>"""
+
+
+def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    titles = "".join(f"<th>{escape(str(cell))}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{titles}</tr>{body}</table>"
+
+
+def _section(clause: str, results: list[Result]) -> str:
+    rows = "".join(map(_row, results))
+    return f"<h2>{escape(clause)}</h2><table>{rows}</table>"
+
+
+def _row(result: Result) -> str:
+    bytes_of = "\n".join(deviation_lines(result.deviation))
+    detail = f"<pre>{escape(bytes_of)}</pre>" if bytes_of else ""
+    why = f"<br>{escape(result.why)}" if result.why else ""
+    outcome = result.outcome.value
+    state, title = escape(result.case.state.text), escape(result.case.title)
+    return f'<tr><td class="{outcome}">{outcome}</td><td>{state}</td><td>{title}{why}{detail}</td></tr>'
