@@ -76,8 +76,8 @@ class SmartCard:
         """Lose everything but the non-volatile memory."""
         self._transmission = None
 
-    def tear(self, write: int, cut: Cut) -> None:
-        """Cut the power at the ``write``-th physical write from now, counted from 0."""
+    def tear(self, write: int, cut: Cut | None) -> None:
+        """Cut the power at the ``write``-th physical write from now, counted from 0; None forgets a cut to come."""
         self._cells.memory.tear(write, cut)
 
     @property

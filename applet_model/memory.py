@@ -69,9 +69,9 @@ class NonVolatileMemory:
         self._cut: tuple[int, Cut] | None = None
         self.writes = 0
 
-    def tear(self, write: int, cut: Cut) -> None:
-        """Cut the power at the ``write``-th physical write from now (0 is the next)."""
-        self._cut = (self.writes + write, cut)
+    def tear(self, write: int, cut: Cut | None) -> None:
+        """Cut the power at the ``write``-th physical write from now (0 is the next); None forgets a cut to come."""
+        self._cut = (self.writes + write, cut) if cut else None
 
     def transaction(self) -> "Transaction":
         """Begin a transaction: ``with memory.transaction() as tx: tx.put(cell, value)``."""

@@ -9,7 +9,7 @@ from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError, Stor
 from apdu.protocol import Protocol
 from applet_model.backing import FileBacking, MemoryBacking
 from applet_model.card import SmartCard
-from applet_model.memory import PowerCutError
+from applet_model.memory import Cut, PowerCutError
 from applet_model.memory_map import HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, blank_image
 from host.connection import Ejection
 
@@ -18,6 +18,7 @@ __all__ = [
     "UNSETTLED_RANGE",
     "CardFile",
     "ChipKeys",
+    "Cut",
     "ModelSlot",
     "Protocol",
     "SmartCard",
@@ -107,6 +108,12 @@ class ModelSlot:
             return self._card.transmit(command)
         except (PowerCutError, StoreError) as error:
             raise OutcomeUnknownError(f"{self._name}: {error}; {OutcomeUnknownError.recovery}") from None
+
+    def tear(self, write: int, cut: Cut | None) -> None:
+        """Cut the power of the card at its ``write``-th physical write from now, see SmartCard; raises NoCardError."""
+        if self._card is None:
+            raise NoCardError(f"{self._name}: there is no card in it")
+        self._card.tear(write, cut)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from apdu.commands import BY_INS, Ins
 from apdu.identity import LifeCycle
 from saifu.conformance.stand import Stand
+from saifu.conformance.subject import NotHereError
 
 __all__ = ["CASES", "Case", "NotHereError", "Run", "case"]
 
 Run = Callable[[Stand], None]
-
-
-class NotHereError(Exception):
-    """A case cannot be run on this card or connection; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,25 @@ from dataclasses import dataclass, field
 
 from apdu.command import CommandApdu
 from apdu.commands import BY_INS, Ins
-from apdu.errors import MisbehaviourError, RefusedError
+from apdu.errors import MisbehaviourError, OutcomeUnknownError, RefusedError
 from apdu.identity import AID, LifeCycle
 from apdu.objects import Capacities
 from apdu.payload import Tag, pack
 from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
 from apdu.status import status_text
+from applet_model.memory import PowerCutError
 from applet_model.memory_map import ChipKeys, blank_image
 from host.connection import CardConnection, CardSlot, TellsProtocol
 from host.exchange import exchange
-from host.model import ModelSlot
+from host.model import Cut, ModelSlot
 from host.scp03 import InitializeUpdateAnswer, StaticKeys
 from host.session import PurseSession
 from saifu.conformance.issuer import PIN, PUK, Issuer
 from saifu.conformance.oracle import Deviation, Oracle
 from saifu.conformance.twin import Twin
 
-__all__ = ["DeviationError", "Subject", "Told"]
+__all__ = ["DeviationError", "Subject", "Told", "must"]
 
 _BLANK = (LifeCycle.BLANK, LifeCycle.PERSONALIZATION)
 _NE = 256
@@ -34,6 +35,16 @@ class DeviationError(MisbehaviourError):
         """``why`` in words."""
         super().__init__(why)
         self.deviation = deviation
+
+
+def must(holds: bool, why: str) -> None:
+    """A case's own look at what the card said, beside the oracle's; raises DeviationError with ``why``."""
+    if not holds:
+        raise DeviationError(why)
+
+
+class NotHereError(Exception):
+    """A case cannot be run on this card or connection; the text says why."""
 
 
 @dataclass(slots=True)
@@ -137,6 +148,27 @@ class Subject:
             raise DeviationError(deviation.why, deviation)
         return answer
 
+    def torn(self, command: CommandApdu, write: int, cut: Cut = Cut.AFTER) -> bool:
+        """One command, in which card and twin lose their power at the ``write``-th physical write; then a reset.
+
+        False when the command does not write so often, and is executed. For cards of the model in this process.
+        Raises DeviationError when only one of the two finishes, and NotHereError for other cards.
+        """
+        if not isinstance(self.slot, ModelSlot):
+            raise NotHereError("the power can be cut in the middle of a command only for a card in this process")
+        connection, sent = self._connection or self.reset(), command.encode()
+        for side in (self.slot, self.twin):
+            side.tear(write, cut)
+        card, model = _finishes(connection, sent), _finishes(self.twin, sent)
+        for side in (self.slot, self.twin):
+            side.tear(0, None)
+        self.reset()
+        if card != model:
+            said = {True: "is done with the command", False: "is still writing"}
+            why = f"when the power goes at write {write} the card {said[card]}, and the model {said[model]}"
+            raise DeviationError(why, Deviation(sent, b"", None, why))
+        return not card
+
     def _count(self, state: LifeCycle, command: bytes, answer: bytes) -> None:
         self.told.exchanges += 1
         if len(command) > 1:
@@ -184,6 +216,14 @@ class Subject:
         """Reset, select, and speak as a terminal does."""
         self.reset()
         return PurseSession(self)
+
+
+def _finishes(side: CardConnection, command: bytes) -> bool:
+    try:
+        side.transmit(command)
+    except (OutcomeUnknownError, PowerCutError):
+        return False
+    return True
 
 
 def _key_information(connection: CardConnection) -> InitializeUpdateAnswer:
