@@ -2,3 +2,5 @@
 
 Imports nothing of ours, and does no input or output.
 """
+
+__version__ = "0.1.0"

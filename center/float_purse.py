@@ -12,6 +12,7 @@ from center.resolution import decide
 from host.connection import CardSlot
 from host.issuer_session import IssuerData, IssuerSession
 from host.model import HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, ModelSlot, create_card
+from host.recording import recorded
 from host.scp03 import StaticKeys
 from host.session import PurseSession, pin_block
 from host.terminal.line import CenterLine
@@ -29,6 +30,10 @@ def _image(center: Center) -> Path:
     return center.folder / "float.card"
 
 
+def _slot(center: Center) -> CardSlot:
+    return recorded(ModelSlot("float", path=_image(center)))
+
+
 def create_float(center: Center, amount: int) -> CardId:
     """Personalize the float with ``amount`` minor units: all the money there will be.
 
@@ -44,7 +49,7 @@ def create_float(center: Center, amount: int) -> CardId:
     parameters = Parameters(card, Role.FLOAT, center.settings.unit.number, _MOST, _MOST, _MOST, 3, 3, amount)
     codes = [pin_block(f"{secrets.randbelow(10**8):08d}") for _ in range(2)]
     data = IssuerData(parameters, center.public_keys, codes[0], codes[1])
-    slot = ModelSlot("float", path=_image(center))
+    slot = _slot(center)
     try:
         session = IssuerSession(slot.connect(), lambda _: keys)
         session.personalize(data, lambda point: center.certify(card, point))
@@ -60,7 +65,7 @@ def open_float(center: Center, line: CenterLine) -> CardSlot:
 
     Raises StoreError while another process uses it.
     """
-    slot = ModelSlot("float", path=_image(center))
+    slot = _slot(center)
     try:
         float_purse = PurseSession(slot.connect())
         counters, waiting = float_purse.get_counters(), float_purse.selected.status.unsettled

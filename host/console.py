@@ -5,7 +5,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +15,8 @@ from apdu.money import Currency, Money
 from host.connection import CardSlot
 from host.model import ModelSlot
 from host.pcsc import PcscSlot, find_reader
-from host.recording import RecordingSlot, TraceFile
+from host.recording import recorded
+from host.replay import REPLAY, ReplaySlot, load
 from host.secrets_input import read_digits
 from host.session import pin_block
 from host.terminal.blacklist_store import BlacklistStore
@@ -25,7 +25,6 @@ from host.terminal.sales import SalesStore
 from host.terminal.steps import Step
 
 __all__ = [
-    "TRACE",
     "Desk",
     "JsonOption",
     "PanelDisplay",
@@ -43,12 +42,9 @@ PIN_VARIABLE = "SAIFU_PIN"
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ReaderOption = Annotated[
-    str, typer.Option("--reader", "-r", help="model:FILE, or a PC/SC reader by name, part of it, or number.")
+    str,
+    typer.Option("--reader", "-r", help="model:FILE, replay:TRACE, or a PC/SC reader by name, part of it, or number."),
 ]
-
-
-TRACE: ContextVar[TraceFile | None] = ContextVar("trace", default=None)
-"""The trace (``--trace``) that every slot of this run is recorded in."""
 
 
 class Desk(ABC):
@@ -90,12 +86,13 @@ def desk(context: typer.Context) -> Desk:
 
 
 def open_slot(text: str) -> CardSlot:
-    """Find a slot: ``model:FILE`` is a card image, anything else a PC/SC reader; with ``--trace`` it is recorded.
+    """Find a slot; with ``--trace`` it is recorded.
 
-    Raises InputError without a file name, NoReaderError, PcscUnavailableError; a missing image is told at connect.
+    ``model:FILE`` is a card image, ``replay:FILE`` or ``replay:FILE#SLOT`` a card out of a trace, anything else a
+    PC/SC reader. Raises InputError without a file name or for no trace, FormatError for a damaged one,
+    NoReaderError, PcscUnavailableError; a missing image is told at connect.
     """
-    slot, trace = _find_slot(text), TRACE.get()
-    return slot if trace is None else RecordingSlot(slot, trace)
+    return recorded(_find_slot(text))
 
 
 def _find_slot(text: str) -> CardSlot:
@@ -104,6 +101,8 @@ def _find_slot(text: str) -> CardSlot:
         if not path.name:
             raise InputError(f"--reader {text}: the name of a card image is wanted, as in model:aoi.card")
         return ModelSlot(f"model:{path}", path=path)
+    if text.startswith(REPLAY):
+        return ReplaySlot(load(text.removeprefix(REPLAY)))
     return PcscSlot(find_reader(text).name)
 
 

@@ -14,6 +14,7 @@ import typer
 from apdu.errors import InputError, PcscUnavailableError
 from host.model import Protocol
 from host.pcsc import Reader, list_readers
+from host.virtual.cards import absolute
 from host.virtual.reader import Driver
 
 __all__ = ["app"]
@@ -50,7 +51,7 @@ def _card(reader: Reader) -> str:
 
 @app.command()
 def run(
-    images: Annotated[list[Path] | None, typer.Argument(help="Card images for slots 1 and 2.")] = None,
+    images: Annotated[list[Path] | None, typer.Argument(help="Card images for slots 1 and 2, or replay:TRACE.")] = None,
     driver: Annotated[Driver, typer.Option(help="pcscd's driver: for virtual cards, or for real CCID readers.")] = (
         Driver.VPCD
     ),
@@ -72,7 +73,7 @@ def run(
         raise InputError(f"{len(cards)} images were given, and the virtual reader has two slots")
     with _until_told_to_end(), VirtualReader(program, driver) as reader, ControlServer(reader) as control:
         for slot, image in enumerate(cards, 1):
-            reader.insert(slot, image.absolute())
+            reader.insert(slot, absolute(image))
         _announce(str(reader.pcscd.socket_path), control.do(b'{"do": "list"}'), json_output)
         control.serve()
 
@@ -109,11 +110,11 @@ def _announce(socket_path: str, slots: list[dict[str, Any]], json_output: bool) 
 @app.command()
 def insert(
     slot: _Slot,
-    image: Annotated[Path, typer.Argument(help="Card image.")],
+    image: Annotated[Path, typer.Argument(help="Card image, or replay:TRACE.")],
     json_output: _Json = False,
 ) -> None:
     """Put a card image into a slot of the running virtual reader."""
-    _order({"do": "insert", "slot": slot, "image": str(image.absolute())}, json_output)
+    _order({"do": "insert", "slot": slot, "image": str(absolute(image))}, json_output)
 
 
 @app.command()

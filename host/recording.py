@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from io import FileIO
 from pathlib import Path
 from stat import S_ISREG
@@ -16,12 +17,13 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from apdu.errors import FormatError, InputError, StoreError
+from apdu.protocol import Protocol as TransmissionProtocol
 from apdu.trace import own
 from apdu.trace.model import Exchange, Item, Remark, Reset
 from apdu.trace.redaction import Redactor
-from host.connection import CardConnection, CardSlot, Ejection
+from host.connection import CardConnection, CardSlot, Ejection, TellsProtocol
 
-__all__ = ["Clock", "RecordingConnection", "RecordingSlot", "TellsAtr", "TraceFile"]
+__all__ = ["TRACE", "Clock", "RecordingConnection", "RecordingSlot", "TellsAtr", "TraceFile", "recorded"]
 
 _MICROSECOND = 6
 
@@ -166,6 +168,11 @@ class RecordingConnection:
         self._clock, self._timer = clock, timer
         self._redactor = None if secrets else Redactor()
 
+    @property
+    def atr(self) -> bytes:
+        """The card's answer to reset; empty where the connection does not tell."""
+        return self._connection.atr if isinstance(self._connection, TellsAtr) else b""
+
     def transmit(self, command: bytes) -> bytes:
         """Send a command and return the answer; raises what the connection raises, which is written too."""
         said = Exchange(command, None, self._slot, round(self._clock(), _MICROSECOND))
@@ -210,6 +217,11 @@ class RecordingSlot:
         """The slot's name for people, and in the trace."""
         return self._inner.name
 
+    @property
+    def protocol(self) -> TransmissionProtocol:
+        """The slot's protocol; T=1 where it does not tell."""
+        return self._inner.protocol if isinstance(self._inner, TellsProtocol) else TransmissionProtocol.T1
+
     def connect(self) -> RecordingConnection:
         """Power the card on, or reset it; raises what the slot raises, which is written too."""
         try:
@@ -217,11 +229,11 @@ class RecordingSlot:
         except BaseException as error:
             self._remark(f"no card: {str(error) or type(error).__name__}")
             raise
-        atr = connection.atr if isinstance(connection, TellsAtr) else b""
-        self._trace.write(Reset(atr, self.name, self._now()))
-        return RecordingConnection(
+        recording = RecordingConnection(
             connection, self._trace, self.name, clock=self._clock, timer=self._timer, secrets=self._secrets
         )
+        self._trace.write(Reset(recording.atr, self.name, self._now()))
+        return recording
 
     def transaction(self) -> AbstractContextManager[None]:
         """Keep every other program off the card, as the slot does."""
@@ -242,3 +254,13 @@ class RecordingSlot:
 
     def _now(self) -> float:
         return round(self._clock(), _MICROSECOND)
+
+
+TRACE: ContextVar[TraceFile | None] = ContextVar("trace", default=None)
+"""The trace (``--trace``) that every slot of this run is recorded in."""
+
+
+def recorded(slot: CardSlot) -> CardSlot:
+    """The slot itself, or with ``--trace`` one that is recorded; every slot that is made goes through here."""
+    trace = TRACE.get()
+    return slot if trace is None else RecordingSlot(slot, trace)

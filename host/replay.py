@@ -1,81 +1,276 @@
-"""Recorded connections: what was said to a card and what it answered, written down and played again."""
+"""A recorded card plays its part again: the answers of a trace, to the same commands in the same order.
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+Strict: a command is the recorded one byte for byte, at its place. Two things may be otherwise: bytes that were
+blanked in the trace (a PIN need not be the zeros in its place), and what T=0 does to a command on its way.
+"""
 
-from apdu.command import CommandApdu
-from apdu.commands import SECRET_INS
-from apdu.errors import FormatError, MisbehaviourError
-from host.connection import CardConnection
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["Exchange", "RecordingConnection", "ReplayConnection", "redact"]
+from apdu.errors import InputError, MisbehaviourError, OutcomeUnknownError
+from apdu.trace.model import Exchange, Item, Remark, Reset
+from apdu.trace.redaction import redact
+from host.connection import Ejection
+from host.trace_files import open_trace
+
+__all__ = [
+    "REPLAY",
+    "Recorded",
+    "Recording",
+    "ReplayCard",
+    "ReplayConnection",
+    "ReplaySlot",
+    "Session",
+    "blanked",
+    "load",
+    "sessions",
+]
+
+REPLAY = "replay:"
+"""With this a card out of a trace is named: ``replay:FILE`` or ``replay:FILE#SLOT``."""
+
+_NO_DIAGNOSIS = b"\x6f\x00"
+_ATR_SIZES = range(2, 34)
+_ATR_UNKNOWN = bytes.fromhex("3B800181")
+"""For a card whose own is not in the trace: T=1, and nothing else is said (ISO 7816-3 clause 8.2)."""
+_MOST_BYTES = 65535
+"""Bytes of an answer that the wire of a virtual card takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One command APDU and its response APDU with the status word; PINs are redacted in ``command``."""
+class Recorded(NamedTuple):
+    """An exchange and its place in its trace, counted from 1 over all items."""
 
-    command: bytes
-    response: bytes
+    number: int
+    exchange: Exchange
 
 
-def redact(command: bytes) -> bytes:
-    """Put zeros in the place of PINs and resetting codes: the data of VERIFY, CHANGE and RESET.
+class Session(NamedTuple):
+    """What was said from a reset of a card to the next; ``atr`` is empty where it is not known."""
 
-    What does not parse is cut behind its header, if it names one of these commands.
+    atr: bytes
+    exchanges: tuple[Recorded, ...]
+
+
+class Recording(NamedTuple):
+    """One slot's part of a trace; ``name`` is ``FILE`` or ``FILE#SLOT``, as it was asked for."""
+
+    name: str
+    sessions: tuple[Session, ...]
+
+
+def sessions(items: Iterable[tuple[int, Item]]) -> Iterator[Session]:
+    """Cut the numbered items of one slot at its resets; what stands before the first is a session too."""
+    atr: bytes | None = None
+    said: list[Recorded] = []
+    for number, item in items:
+        if isinstance(item, Exchange):
+            said.append(Recorded(number, item))
+        elif isinstance(item, Reset):
+            if atr is not None or said:
+                yield Session(atr or b"", tuple(said))
+            atr, said = item.atr, []
+    if atr is not None or said:
+        yield Session(atr or b"", tuple(said))
+
+
+def load(source: str, slot: str | None = None) -> Recording:
+    """Read one slot's part of a trace of any form; ``source`` is ``FILE`` or ``FILE#SLOT``.
+
+    A slot is named as in the trace, or by a part of its name that no other has; with one slot in the trace it
+    need not be. Raises InputError for a file or slot that is not there, FormatError for what is no trace.
     """
-    if len(command) < 2 or command[1] not in SECRET_INS:
-        return command
-    try:
-        parsed = CommandApdu.decode(command)
-    except FormatError:
-        return command[:4]
-    return parsed.with_data(bytes(len(parsed.data))).encode()
+    file, slot = (Path(source), slot) if slot is not None else _split(source)
+    with open_trace(file) as (_, read):
+        items = [(number, item) for number, item in enumerate(read, 1) if not isinstance(item, Remark)]
+    chosen = _choose(list(dict.fromkeys(item.slot for _, item in items)), slot, file)
+    return Recording(source, tuple(sessions(pair for pair in items if pair[1].slot == chosen)))
 
 
-@dataclass(slots=True)
-class RecordingConnection:
-    """Hands every command on, and keeps what was said in ``exchanges``."""
+def _split(source: str) -> tuple[Path, str | None]:
+    """File and slot; a file may have a # in its name."""
+    file, mark, slot = source.rpartition("#")
+    return (Path(file), slot) if mark and not Path(source).exists() else (Path(source), None)
 
-    connection: CardConnection
-    secrets: bool = field(default=False, kw_only=True)
-    """Keep PINs too; only for cards that are made for tests."""
-    exchanges: list[Exchange] = field(default_factory=list, kw_only=True)
 
-    def transmit(self, command: bytes) -> bytes:
-        """Send a command, return and keep the answer; without an answer nothing is kept.
+def _choose(slots: list[str], wanted: str | None, file: Path) -> str:
+    if not slots:
+        raise InputError(f"{file}: nothing was said to a card in this trace")
+    if wanted is None:
+        found = slots
+    else:
+        found = [wanted] if wanted in slots else [each for each in slots if wanted.casefold() in each.casefold()]
+    if len(found) != 1:
+        problem = "there are several slots in this trace" if wanted is None else f"{wanted!r} does not name one slot"
+        raise InputError(f"{file}: {problem}: choose one of {', '.join(map(repr, slots))}: FILE#SLOT")
+    return found[0]
 
-        Raises what the connection raises.
-        """
-        response = self.connection.transmit(command)
-        self.exchanges.append(Exchange(command if self.secrets else redact(command), response))
-        return response
+
+def blanked(part: str, raw: bytes, exchange: Exchange) -> bytes:
+    """``raw`` with zeros where ``exchange`` has them in its ``part``, ``command`` or ``response``."""
+    places = [(start, end) for name, start, end in exchange.redacted if name == part]
+    if not places:
+        return raw
+    zeroed = bytearray(raw)
+    for start, end in places:
+        zeroed[start:end] = bytes(len(zeroed[start:end]))
+    return bytes(zeroed)
+
+
+def _at_t0(command: bytes) -> bytes:
+    """A short command as T=0 carries it (ISO 7816-3 clause 12.2): case 1 gets a P3, case 4 loses its Le."""
+    if len(command) == 4:
+        return command + b"\0"
+    return command[: 5 + command[4]] if len(command) > 5 and command[4] else command
+
+
+def _is_same(recorded: Exchange, command: bytes) -> bool:
+    given, wanted = blanked("command", command, recorded), blanked("command", recorded.command, recorded)
+    return given in (wanted, _at_t0(wanted))
+
+
+def _told(command: bytes) -> str:
+    """A command for an error's text, without its PIN."""
+    return redact(Exchange(command, None)).command.hex().upper()
 
 
 class ReplayConnection:
-    """Answers as a card once did, to the same commands in the same order, and to nothing else."""
+    """Answers as a card once did between two resets; is a CardConnection."""
 
-    def __init__(self, exchanges: Iterable[Exchange]) -> None:
-        """Begin at the first exchange."""
-        self._exchanges = tuple(exchanges)
+    def __init__(self, session: Session, name: str = "the recording") -> None:
+        """Begin at the first exchange; ``name`` is for errors."""
+        self._session, self._name = session, name
         self._position = 0
 
-    def transmit(self, command: bytes) -> bytes:
-        """Return the recorded answer; a PIN need not be the one that was redacted.
+    @property
+    def atr(self) -> bytes:
+        """The recorded answer to reset; empty where it is not known."""
+        return self._session.atr
 
-        Raises MisbehaviourError, with the position counted from 1, for another command than the recorded one
-        and for one after the last; the position does not move then.
-        """
-        place, given = f"exchange {self._position + 1} of {len(self._exchanges)}", redact(command)
-        if self.finished:
-            raise MisbehaviourError(f"{place}: the recording ends before {given.hex()}")
-        recorded = self._exchanges[self._position]
-        if recorded.command not in (command, given):
-            raise MisbehaviourError(f"{place}: {redact(recorded.command).hex()} was recorded, not {given.hex()}")
-        self._position += 1
-        return recorded.response
+    @property
+    def begun(self) -> bool:
+        """Whether anything has been played."""
+        return self._position > 0
 
     @property
     def finished(self) -> bool:
         """Whether everything that was recorded has been played."""
-        return self._position == len(self._exchanges)
+        return self._position == len(self._session.exchanges)
+
+    def transmit(self, command: bytes) -> bytes:
+        """Return the recorded answer.
+
+        Raises MisbehaviourError, with the item's number in the trace, for another command than the recorded one
+        and for one after the last, and stays at its place; OutcomeUnknownError where no answer was recorded.
+        """
+        if self.finished:
+            raise MisbehaviourError(f"{self._name}: {self._end()}, and {_told(command)} came")
+        number, recorded = self._session.exchanges[self._position]
+        if not _is_same(recorded, command):
+            came = f"{_told(recorded.command)} was recorded, and {_told(command)} came"
+            raise MisbehaviourError(f"{self._name}, item {number}: {came}")
+        self._position += 1
+        if recorded.response is None:
+            recovery = OutcomeUnknownError.recovery
+            raise OutcomeUnknownError(f"{self._name}, item {number}: no answer was recorded; {recovery}")
+        return recorded.response
+
+    def _end(self) -> str:
+        if not self._session.exchanges:
+            return "no command was recorded before the next reset"
+        return f"after item {self._session.exchanges[-1].number} no command was recorded before the next reset"
+
+
+class ReplaySlot:
+    """A slot with a recorded card; is a CardSlot. Each ``connect`` goes to the next reset in the trace."""
+
+    def __init__(self, recording: Recording) -> None:
+        """Begin at the first reset, or at the first command where it is recorded without one."""
+        self._recording = recording
+        self._connected = 0
+
+    @property
+    def name(self) -> str:
+        """``replay:`` and what was asked for."""
+        return REPLAY + self._recording.name
+
+    def connect(self) -> ReplayConnection:
+        """Go to the next reset, whatever is left before it; raises MisbehaviourError when there is none."""
+        played = self._recording.sessions
+        if self._connected == len(played):
+            raise MisbehaviourError(f"{self.name}: the trace has {len(played)} resets, and this is one more")
+        self._connected += 1
+        return ReplayConnection(played[self._connected - 1], self.name)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Nobody else can reach the card: nothing to lock."""
+        yield
+
+    def eject(self) -> Ejection:
+        """Put the card out; the next ``connect`` is that of the card that was put in then."""
+        return Ejection.EJECTED
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class ReplayCard:
+    """A recorded card for a virtual reader; is a SimulatedCard.
+
+    A reader resets when it likes, and many programs never do: a reset before the first command of a session
+    begins that session again, what comes after its last command begins the next one, and after the last session
+    comes the first. What deviates is told, and answered with 6F00 (no diagnosis).
+    """
+
+    def __init__(self, recording: Recording, tell: Callable[[str], None]) -> None:
+        """``tell`` takes a line for each deviation. Raises InputError for a recording without a command."""
+        self._recording, self._tell = recording, tell
+        self._played = [session for session in recording.sessions if session.exchanges]
+        if not self._played:
+            raise InputError(f"{recording.name}: no command was recorded")
+        self._turn = 0
+        self._connection = self._connect()
+
+    def _connect(self) -> ReplayConnection:
+        session = self._played[self._turn % len(self._played)]
+        return ReplayConnection(session, REPLAY + self._recording.name)
+
+    def _go_on(self) -> None:
+        """To the next session, if anything was said in this one."""
+        self._turn += self._connection.begun
+        self._connection = self._connect()
+
+    def power_on(self) -> bytes:
+        """Begin the next session, if anything was said in this one; return the recorded answer to reset."""
+        self._go_on()
+        atr = self._connection.atr
+        if atr and len(atr) not in _ATR_SIZES:
+            self._tell(f"{self._recording.name}: an answer to reset of {len(atr)} bytes was recorded; not given")
+        return atr if len(atr) in _ATR_SIZES else _ATR_UNKNOWN
+
+    reset = power_on
+
+    def power_off(self) -> None:
+        """Nothing: power-on decides where to go on."""
+
+    def transmit(self, command: bytes) -> bytes:
+        """Return the recorded answer.
+
+        Raises ConnectionAbortedError where none was recorded: for the reader the card is out, and in again.
+        """
+        if self._connection.finished:
+            self._go_on()
+        try:
+            answer = self._connection.transmit(command)
+        except OutcomeUnknownError as error:
+            self._tell(str(error))
+            raise ConnectionAbortedError from None
+        except MisbehaviourError as error:
+            self._tell(f"{error}; answered with 6F00")
+            return _NO_DIAGNOSIS
+        if not 2 <= len(answer) <= _MOST_BYTES:
+            self._tell(f"{self._recording.name}: an answer of {len(answer)} bytes was recorded; answered with 6F00")
+            return _NO_DIAGNOSIS
+        return answer

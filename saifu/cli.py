@@ -16,8 +16,7 @@ from apdu.errors import InputError, SaifuError, StoreError
 from center.line import LocalLine
 from center.opening import open_center
 from host.card_cli import UnexpectedAnswerError
-from host.console import TRACE
-from host.recording import TraceFile
+from host.recording import TRACE, TraceFile
 from host.terminal.line import CenterLine
 from personalization.issuer_line import IssuerLine
 from saifu import __version__

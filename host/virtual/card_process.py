@@ -1,5 +1,7 @@
 """The process that is a card: ``python -m host.virtual.card_process --port PORT IMAGE``.
 
+For an image stands ``replay:FILE``, a card out of a trace; what deviates from it is told on standard error.
+
 Its standard input is its life line: when that closes, because the card is ejected or because whoever inserted
 it is gone, the process ends. On its standard output it says one line: ``inserted`` once the reader has
 powered the card, or what was wrong.
@@ -14,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from apdu.errors import SaifuError
+from apdu.protocol import Protocol
+from host.replay import REPLAY, ReplayCard, load
 from host.virtual.vpcd import SimulatedCard, VpcdLink, connect
 
 __all__ = ["INSERTED", "main", "stay_inserted"]
@@ -52,18 +56,28 @@ def _once(action: Callable[[], None]) -> Callable[[], None]:
     return lambda: left.pop()() if left else None
 
 
+def _tell(deviation: str) -> None:
+    print(f"saifu: {deviation}", file=sys.stderr, flush=True)
+
+
+def _load(image: Path, protocol: Protocol) -> SimulatedCard:
+    if str(image).startswith(REPLAY):
+        return ReplayCard(load(str(image).removeprefix(REPLAY)), _tell)
+    from host.model import CardFile  # here, so that other cards can stay inserted without the card model
+
+    return CardFile(image, protocol)
+
+
 def main() -> int:
     """Read the arguments, load the image and be that card; returns 1 if the image cannot be loaded."""
-    from host.model import CardFile, Protocol  # here, so that other cards can stay inserted without the card model
-
     parser = argparse.ArgumentParser(description="be the card of an image, in a slot of the virtual reader")
     parser.add_argument("--port", type=int, required=True, help="loopback port of the slot")
     parser.add_argument("--no-quick-ack", action="store_true", help="to measure what quick ACK gains")
     parser.add_argument("--protocol", choices=[each.value for each in Protocol], default=Protocol.T1.value)
-    parser.add_argument("image", type=Path, help="card image")
+    parser.add_argument("image", type=Path, help="card image, or replay:FILE")
     arguments = parser.parse_args()
     try:
-        card = CardFile(arguments.image, Protocol(arguments.protocol))
+        card = _load(arguments.image, Protocol(arguments.protocol))
     except (SaifuError, OSError) as error:
         print(error, flush=True)
         return 1

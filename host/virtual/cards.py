@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from apdu.errors import InputError, ReaderError
+from host.replay import REPLAY
 from host.virtual.card_process import INSERTED
 from host.virtual.parts import environment
 
-__all__ = ["CARD_PROGRAM", "CardProcess"]
+__all__ = ["CARD_PROGRAM", "CardProcess", "absolute"]
 
 CARD_PROGRAM = (sys.executable, "-P", "-m", "host.virtual.card_process")
-"""Command that becomes a card; the port of the slot and the image are added to it.
+"""Command that becomes a card; the port of the slot and the image, or ``replay:FILE``, are added to it.
 
 -P: not a module of the same name that happens to lie in the current folder.
 """
@@ -23,6 +24,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 _INSERT_SECONDS = 20
 """Loading an image and the next look of pcscd, 0.4 s, take less, by far."""
 _EJECT_SECONDS = 5
+
+
+def absolute(source: Path) -> Path:
+    """A card image, or ``replay:FILE``, named from the root: its process may run in another folder."""
+    text = str(source)
+    if not text.startswith(REPLAY):
+        return source.absolute()
+    return Path(f"{REPLAY}{Path(text.removeprefix(REPLAY)).absolute()}")
 
 
 def _environment() -> dict[str, str]:

@@ -33,7 +33,7 @@ class SimulatedCard(Protocol):
         ...
 
     def transmit(self, command: bytes) -> bytes:
-        """Return the response APDU, at least 2 bytes, to a command APDU."""
+        """Return the response APDU, at least 2 bytes, to a command APDU; raises OSError: it is out and in again."""
         ...
 
 

@@ -17,10 +17,11 @@ from apdu.dgi import Dgi, encode_dgi
 from apdu.errors import CardRemovedError, InputError, NoCardError, OutcomeUnknownError, StoreError
 from apdu.trace import own
 from apdu.trace.model import Exchange, Item, Remark, Reset
+from applet_model.card import answer_to_reset
 from applet_model.memory import Cut
 from host.connection import Ejection
 from host.issuer_session import IssuerData, IssuerSession
-from host.model import ModelSlot, memory_card
+from host.model import ModelSlot, Protocol, memory_card
 from host.recording import RecordingConnection, RecordingSlot, TraceFile
 from host.secure_connection import SecureConnection
 from host.session import PurseSession, pin_block
@@ -82,30 +83,14 @@ def test_times_come_from_the_clocks(path: Path) -> None:
     assert first.seconds == 1.0
 
 
-class WithAtr(Script):
-    """A connection that knows its card's answer to reset."""
-
-    atr = bytes.fromhex("3B00")
-
-
-class ScriptSlot(ModelSlot):
-    """A slot with a scripted card in it."""
-
-    def connect(self) -> "ScriptSlot":
-        return self
-
-    atr = WithAtr.atr
-
-    def transmit(self, command: bytes) -> bytes:
-        return WithAtr(OK).transmit(command)
-
-
 def test_the_answer_to_reset_is_written_where_it_is_known(path: Path) -> None:
     with TraceFile(path, PROGRAM) as trace:
-        RecordingSlot(ScriptSlot("scripted"), trace, clock=ticking()).connect()
-        RecordingSlot(ISSUER.purse(1), trace, clock=ticking()).connect()
-    assert read(path)[0] == Reset(bytes.fromhex("3B00"), "scripted", NOW)
-    assert isinstance(read(path)[1], Reset)
+        for protocol in (Protocol.T1, Protocol.T0):
+            slot = RecordingSlot(ModelSlot("slot", memory_card(CHIP, protocol=protocol)), trace, clock=ticking())
+            assert slot.connect().atr == answer_to_reset(protocol)
+            assert slot.protocol is protocol
+        assert RecordingConnection(Script(OK), trace).atr == b""
+    assert read(path) == [Reset(answer_to_reset(protocol), "slot", NOW) for protocol in (Protocol.T1, Protocol.T0)]
 
 
 def test_a_slot_stays_a_slot(path: Path) -> None:

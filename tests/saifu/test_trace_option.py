@@ -1,16 +1,23 @@
 """``--trace``: whatever a command says to cards is recorded, and no secret with it."""
 
 from apdu.commands import Ins
+from apdu.protocol import Protocol
 from apdu.trace import own
-from apdu.trace.model import Exchange, Reset
+from apdu.trace.model import Exchange, Item, Reset
+from applet_model.card import answer_to_reset
+from host.replay import ReplaySlot, load
 from tests.saifu.shell import Shell
 
 PIN = b"2468".hex().upper().encode()
 
 
+def items_of(shell: Shell) -> list[Item]:
+    return list(own.decode((shell.folder / "t.jsonl").read_bytes().splitlines()))
+
+
 def test_a_command_is_recorded_with_all_its_cards(shell: Shell) -> None:
     shell.good("--trace", "t.jsonl", "remit", "1.00", "-r", "model:aoi.card", "--to", "model:shop.card")
-    items = list(own.decode((shell.folder / "t.jsonl").read_bytes().splitlines()))
+    items = items_of(shell)
     exchanges = [item for item in items if isinstance(item, Exchange)]
     assert {item.slot for item in items} == {"model:aoi.card", "model:shop.card"}
     assert sum(isinstance(item, Reset) for item in items) >= 2
@@ -29,6 +36,40 @@ def test_recordings_of_several_commands_stand_one_after_the_other(shell: Shell) 
 def test_no_secret_of_a_personalization_is_in_its_trace(shell: Shell) -> None:
     shell.good("--trace", "t.jsonl", "personalize", "one", "-r", "model:spare.card", "--holder", "Dai")
     assert PIN not in (shell.folder / "t.jsonl").read_bytes().upper()
+
+
+def test_the_centers_float_is_recorded_beside_the_card_that_it_loads(shell: Shell) -> None:
+    shell.good("--trace", "t.jsonl", "atm", "load", "1.00", "-r", "model:aoi.card")
+    items = items_of(shell)
+    assert {item.slot for item in items} == {"float", "model:aoi.card"}
+    paid = [one for one in items if isinstance(one, Exchange) and one.command[1] == Ins.PAY]
+    assert [one.slot for one in paid] == ["float"]
+
+
+def test_the_demo_is_recorded_and_its_cards_play_again(empty: Shell) -> None:
+    empty.good("--trace", "t.jsonl", "demo", "--json")
+    items = items_of(empty)
+    assert {item.slot for item in items} == {"float", "slot 1", "slot 2"}
+    assert all(item.atr == answer_to_reset(Protocol.T1) for item in items if isinstance(item, Reset))
+    assert {Ins.STORE_DATA, Ins.PAY, Ins.LOCK_OUT, Ins.UNLOCK} <= {
+        item.command[1] for item in items if isinstance(item, Exchange)
+    }
+    assert PIN not in (empty.folder / "t.jsonl").read_bytes().upper()
+    played = load(str(empty.folder / "t.jsonl"), "slot 2")
+    slot = ReplaySlot(played)
+    for session in played.sessions:
+        connection = slot.connect()
+        for _, said in session.exchanges:
+            assert connection.transmit(said.command) == said.response
+
+
+def test_a_card_is_shown_from_its_trace(shell: Shell) -> None:
+    before = shell.good("--trace", "t.jsonl", "card", "show", "-r", "model:aoi.card").out
+    (shell.folder / "aoi.card").unlink()
+    assert shell.good("card", "show", "-r", "replay:t.jsonl").out == before
+    ran = shell.run("card", "history", "-r", "replay:t.jsonl")
+    assert ran.code == 8
+    assert "replay:t.jsonl, item " in ran.fault
 
 
 def test_without_the_option_nothing_is_recorded(shell: Shell) -> None:
@@ -50,7 +91,7 @@ def test_a_trace_is_shown_in_words_and_converted_there_and_back(shell: Shell) ->
     shell.good("--trace", "t.jsonl", "card", "show", "-r", "model:aoi.card")
     shown = shell.run("trace", "show", "t.jsonl").out
     assert "SELECT" in shown
-    assert "9000 " in shown
+    assert "→ 9000" in shown
     for form in ("gsmtap", "cardpeek", "apdu4j", "saifu"):
         shell.good("trace", "convert", "t.jsonl", f"t.{form}", "--to", form)
         again = shell.run("trace", "show", f"t.{form}", "--json").document
