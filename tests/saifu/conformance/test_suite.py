@@ -25,7 +25,7 @@ def sections(text: str) -> dict[str, set[int]]:
         if title := re.match(r"#{2,3} (.+)", line):
             heading = title[1]
             found[heading] = set()
-        elif row := re.match(r"\| (\d+) \|", line):
+        elif row := re.match(r"\| (\d{1,2}) \|", line):
             found[heading].add(int(row[1]))
     return found
 

@@ -1,0 +1,273 @@
+"""The cases on transfers hold on the model whatever its capacities and their order, and bite where it is tricky."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from random import Random
+from unittest.mock import patch
+
+import pytest
+
+from apdu.commands import Ins
+from apdu.identity import CardId
+from apdu.messages import Certificate, Value
+from apdu.objects import HistoryRecord, Kind, Request
+from apdu.payload import Tag
+from apdu.protocol import Protocol
+from apdu.response import ResponseApdu
+from apdu.signature import SIGNATURE_SIZE
+from apdu.status import StatusWord
+from applet_model import history, purse, unsettled
+from applet_model.card_state import Call, CardState
+from applet_model.decline import unless
+from applet_model.memory import Transaction
+from saifu.conformance import (
+    cases_5_request,
+    cases_6_pay,
+    cases_6_payment,
+    cases_7_receive,
+    cases_7_received,
+    cases_8_settle,
+    cases_9_flows,
+)
+from saifu.conformance.case import CASES
+from saifu.conformance.running import Outcome, Running, failures
+from tests.saifu.conformance.cards import blank_card, stand_of
+from tests.saifu.conformance.mutants import Handler, Mutant, MutantCard, handler, never, put
+
+MODULES = (
+    cases_5_request,
+    cases_6_pay,
+    cases_6_payment,
+    cases_7_receive,
+    cases_7_received,
+    cases_8_settle,
+    cases_9_flows,
+)
+OURS = [case for case in CASES if case.run.__module__ in {module.__name__ for module in MODULES}]
+MOST = 3_500
+"""Exchanges that all of them take, at most, where the history has 16 records."""
+
+
+def run(running: Running) -> dict[str, str]:
+    """Names of the cases that failed, and why."""
+    return {result.case.name: result.why for result in failures(running.run())}
+
+
+# --- they hold -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("history_places", "unsettled_places", "protocol"),
+    [(8, 8, Protocol.T1), (9, 3, Protocol.T0), (65, 1, Protocol.T1), (1024, 2, Protocol.T0)],
+)
+def test_cases_hold_in_any_order_also_on_a_card_that_is_met_again(
+    history_places: int, unsettled_places: int, protocol: Protocol
+) -> None:
+    card = blank_card(protocol, history_places, unsettled_places)
+    for seed in range(2):
+        stand = stand_of(card)
+        assert run(Running(stand, Random(seed).sample(OURS, len(OURS)))) == {}
+
+
+def test_only_what_the_capacities_forbid_is_skipped() -> None:
+    running = Running(stand_of(blank_card()), OURS)
+    assert [result.case.name for result in running.run() if result.outcome is not Outcome.PASSED] == []
+    assert running.stand.card.told.exchanges <= MOST
+
+
+def test_reasons_are_given_for_rows_that_no_case_reaches() -> None:
+    assert cases_9_flows.UNREACHED.keys() == {"REQUEST 6", "REQUEST 8", "REQUEST 10", "PAY 9", "PAY 14", "PAY 17"}
+
+
+# --- they bite -----------------------------------------------------------------------------------------------
+
+Broken = Callable[[], AbstractContextManager[object]]
+WRONG: dict[tuple[str, str], Broken] = {}
+
+
+def wrong(clause: str, name: str) -> Callable[[Broken], Broken]:
+    def add(broken: Broken) -> Broken:
+        WRONG[clause, name] = broken
+        return broken
+
+    return add
+
+
+@wrong("REQUEST", "a declined REQUEST closes the open one")
+def _() -> AbstractContextManager[object]:
+    def request(right: Handler, card: CardState, call: Call) -> ResponseApdu:
+        before = card.cells.request.get()
+        put(card, request=before[:4] + bytes(8) + before[12:])
+        return right(card, call)
+
+    return handler(Ins.REQUEST, request)
+
+
+@wrong("REQUEST 9", "no place is kept for refunds")
+def _() -> AbstractContextManager[object]:
+    right = history.require_room
+    return patch.object(history, "require_room", lambda card, records: right(card, 1 if records < 3 else records))
+
+
+@wrong("PAY 15", "no place is kept for the receipt of an open request")
+def _() -> AbstractContextManager[object]:
+    right = history.require_room
+
+    def room(card: CardState, records: int) -> None:
+        right(card, records - (card.cells.request_open.number() if records > 1 else 0))
+
+    return patch.object(history, "require_room", room)
+
+
+@wrong("PAY 7", "the card's own date is not looked at")
+def _() -> AbstractContextManager[object]:
+    return patch.object(CardState, "now", lambda _, call: int.from_bytes(call.objects.get(Tag.DATE, b"")))
+
+
+@wrong("PAY 7", "the payer's own certificate never ends")
+def _() -> AbstractContextManager[object]:
+    def certificate(card: CardState) -> Certificate:
+        return replace(Certificate.decode(card.cells.certificate.get()[: Certificate.SIZE]), expiry=0xFFFF_FFFF)
+
+    return patch.object(CardState, "certificate", property(certificate))
+
+
+@wrong("How to read this page", "numbers have a sign")
+def _() -> AbstractContextManager[object]:
+    right = purse._check_payment
+
+    def check(card: CardState, wanted: Request, payee: Certificate, now: int) -> None:
+        unless(payee.expiry < 0x8000_0000, StatusWord.CERTIFICATE_EXPIRED)
+        right(card, wanted, payee, now)
+
+    return patch.object(purse, "_check_payment", check)
+
+
+@wrong("PAY", "the history is looked at before the places")
+def _() -> AbstractContextManager[object]:
+    right = unsettled.free_place
+
+    def free_place(card: CardState) -> int:
+        history.require_room(card, len(unsettled.used(card)) + card.cells.request_open.number() + 2)
+        return right(card)
+
+    return patch.object(unsettled, "free_place", free_place)
+
+
+@wrong("Signatures", "a signature that begins with zeros is thought too short")
+def _() -> AbstractContextManager[object]:
+    right = CardState.check_signature
+
+    def check(card: CardState, signed: object, point: bytes | None, sw: StatusWord) -> object:
+        raw: bytes = getattr(signed, "raw", b"")
+        unless(raw[-SIGNATURE_SIZE] != 0 and raw[-32] != 0, sw)
+        return right(card, signed, point, sw)  # type: ignore[arg-type]  # passed on as it came
+
+    return patch.object(CardState, "check_signature", check)
+
+
+@wrong("RECEIVE 7", "a clone's value is credited while its request is open")
+def _() -> AbstractContextManager[object]:
+    right = purse._credited
+
+    def credited(card: CardState, value: Value, payer: Certificate, now: int) -> bool:
+        if purse._is_open(card, value):
+            return purse._close(card, value, True)
+        return right(card, value, payer, now)
+
+    return patch.object(purse, "_credited", credited)
+
+
+@wrong("RECEIVE 8", "a counter that the card paid with counts as received")
+def _() -> AbstractContextManager[object]:
+    def received(card: CardState, value: Value) -> HistoryRecord | None:
+        records = (HistoryRecord.decode(cell.get()) for cell in card.cells.records if cell.get()[0:4] != bytes(4))
+        return next((one for one in records if (one.other, one.counter) == (value.payer, value.counter)), None)
+
+    return patch.object(history, "received", received)
+
+
+@wrong("RECEIVE 10", "a refusal leaves the request open")
+def _() -> AbstractContextManager[object]:
+    right = purse._close
+    return patch.object(purse, "_close", lambda card, value, accept: accept and right(card, value, accept))
+
+
+@wrong("RECEIVE 11", "the card forgets that it has forgotten")
+def _() -> AbstractContextManager[object]:
+    return never(history, "_note_overwritten")
+
+
+@wrong("RECEIVE 11", "own payments that are overwritten move the floor")
+def _() -> AbstractContextManager[object]:
+    def note(card: CardState, tx: Transaction, old: bytes) -> None:
+        if old[4] in list(Kind):
+            tx.put(card.cells.request_floor, int.from_bytes(old[15:19]))
+
+    return patch.object(history, "_note_overwritten", note)
+
+
+@wrong("SETTLE 6", "any payee's key will do")
+def _() -> AbstractContextManager[object]:
+    right = unsettled.find
+
+    def find(card: CardState, counter: int) -> object:
+        place, value, _ = right(card, counter)
+        return place, value, card.cells.unsettled_point[max(unsettled.used(card))].get()
+
+    return patch.object(unsettled, "find", find)
+
+
+@wrong("SETTLE", "unsettled transfers are told in the order of their places")
+def _() -> AbstractContextManager[object]:
+    right = unsettled.entries
+
+    def entries(card: CardState) -> object:
+        values = {entry.counter: entry for entry in right(card)}
+        return [values[unsettled._value(card, place).counter] for place in unsettled.used(card)]
+
+    return patch.object(unsettled, "entries", entries)
+
+
+class _Anybody(CardId):
+    """Equal to every card."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = CardId.__hash__
+
+
+@wrong("SETTLE 5", "whoever signs rightly is the payee")
+def _() -> AbstractContextManager[object]:
+    right = unsettled.find
+
+    def find(card: CardState, counter: int) -> object:
+        place, value, point = right(card, counter)
+        return place, replace(value, body=replace(value.body, payee=_Anybody(value.body.payee))), point
+
+    return patch.object(unsettled, "find", find)
+
+
+@wrong("History", "the record has the terminal's date")
+def _() -> AbstractContextManager[object]:
+    right = purse.pay
+
+    def pay(handler_: Handler, card: CardState, call: Call) -> ResponseApdu:
+        del handler_
+        before, now = card.cells.date.number(), card.now(call)
+        put(card, date=now)
+        try:
+            return right(card, call)
+        finally:
+            put(card, date=before)
+
+    return handler(Ins.PAY, pay)
+
+
+@pytest.mark.parametrize(("clause", "name"), WRONG)
+def test_a_wrong_card_fails(clause: str, name: str) -> None:
+    card = MutantCard(Mutant(name, clause, WRONG[clause, name]))
+    failed = run(Running(stand_of(card), [case for case in OURS if case.clause == clause]))
+    assert any(title.startswith(f"{clause} [") for title in failed)
