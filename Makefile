@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 SET_UP := .venv/set-up
 
-.PHONY: help setup demo test lint bench docs lock clean
+.PHONY: help setup demo test lint bench fuzz docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -29,6 +29,10 @@ lint: $(SET_UP) ## ruff and mypy --strict
 bench: $(SET_UP) ## measure; the figures go to build/bench.json
 	@mkdir -p build
 	@$(PYTHON) -m tests.bench
+
+fuzz: $(SET_UP) ## fuzz the readers of traces, for an hour or two; figures go to build/fuzz.json
+	-@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.lock
+	@$(PYTHON) -m tests.fuzz
 
 docs: $(SET_UP) ## write the reference tables and diagrams again
 	@$(PYTHON) -m saifu.documents

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from apdu.errors import InputError, StoreError
 __all__ = ["remove_leftovers", "require_replaceable", "write_whole"]
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+def write_whole(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644) -> None:
     """Write or replace a file: after a crash there is the old content or the new one.
 
     Raises StoreError when it cannot be written.
@@ -20,7 +21,7 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                file.writelines([content] if isinstance(content, bytes) else content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(mode)

@@ -18,9 +18,11 @@ from center.opening import open_center
 from host.card_cli import UnexpectedAnswerError
 from host.recording import TRACE, TraceFile
 from host.terminal.line import CenterLine
+from host.trace_cli import app as trace_app
 from personalization.issuer_line import IssuerLine
 from saifu import __version__
 from saifu.conformance.cli import app as conformance_app
+from saifu.conformance.trace_cli import diff
 from saifu.demo_cli import demo
 from saifu.exit_codes import exit_code
 
@@ -81,6 +83,7 @@ personalization.cli.add_to(app)
 host.cli.add_to(app)
 center.cli.add_to(app)
 app.command()(demo)
+trace_app.command()(diff)
 app.add_typer(conformance_app, name="conform")
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from apdu.errors import InputError, SaifuError
 from saifu import air_examples, air_tables, command_line_pages, diagrams, examples, reference_tables
+from saifu.trace_picture import picture
 
 __all__ = ["REGIONS", "main", "pages", "render", "stale_pages"]
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURE = "docs/images/demo.svg"
+PICTURE, BROWSED = "docs/images/demo.svg", "docs/images/trace-browse.svg"
 _REGION = re.compile(r"(<!-- generated: (?P<name>[^>]+?) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 
 REGIONS: dict[str, Callable[[], str]] = (
@@ -70,6 +71,7 @@ def _write(root: Path) -> None:
             print(f"{path.relative_to(root)}: written")
     command = [sys.executable, "-c", "from saifu.cli import main; main()", "demo", "--svg", str(root / PICTURE)]
     subprocess.run(command, cwd=root, check=True, stdout=subprocess.DEVNULL)
+    (root / BROWSED).write_text(picture(), encoding="utf-8", newline="\n")
 
 
 def main(arguments: Sequence[str] = ()) -> int:

@@ -22,6 +22,7 @@ from apdu.errors import PcscUnavailableError
 from apdu.identity import Role
 from apdu.money import currency
 from apdu.signature import sign, verify
+from apdu.trace.card_time import CARDS, modelled
 from host.connection import CardConnection
 from host.model import CardFile, ModelSlot, SmartCard, create_card
 from host.pcsc import PcscSlot
@@ -35,6 +36,8 @@ from host.terminal.trust import Trust
 from host.virtual.cards import CARD_PROGRAM, CardProcess
 from host.virtual.reader import VirtualReader
 from tests.bench_broadcast import broadcast, show_broadcast
+from tests.bench_conformance import conformance, show_conformance
+from tests.bench_trace import show_trace, trace
 from tests.host.virtual.echo_card import ATR_T1, PROGRAM
 from tests.issuer import CHIP, NOW, Issuer
 
@@ -43,11 +46,6 @@ R = TypeVar("R")
 OUT = Path("build/bench.json")
 GET_DATA = bytes.fromhex("00CA010000")
 """GET DATA 0100: card ID, state, balance."""
-
-CARDS = {"J3R180": {"sign": 32, "verify": 30, "sha": 8}, "J3H145": {"sign": 56, "verify": 50, "sha": 9}}
-"""Milliseconds of JCAlgTest for ECDSA P-256 and SHA-256 on two Java Cards."""
-BITS_PER_BYTE, RATE, BLOCK_FRAME = 11, 115_200, 4
-"""T=1 at 115.2 kbit/s: 11 bits a character, 4 bytes of prologue and epilogue a block, two blocks an APDU."""
 
 
 class CountingSlot(ModelSlot):
@@ -99,9 +97,9 @@ def payment() -> dict[str, Any]:
         pos.sell(customer, till, 250, sales)
         sales.close()
     sizes = [(len(command), len(answer)) for command, answer in customer.exchanges]
-    to_pay = sum(sum(pair) + 2 * BLOCK_FRAME for pair in sizes[:2]) * BITS_PER_BYTE / RATE * 1000
-    modelled = {name: round(to_pay + sum(times.values()), 1) for name, times in CARDS.items()}
-    return {"payer_apdus": len(sizes), "payer_bytes": sum(map(sum, sizes)), "sizes": sizes, "modelled_ms": modelled}
+    to_pay = customer.exchanges[:2]
+    times = {name: round(sum(modelled(*each, name) for each in to_pay) * 1000, 1) for name in CARDS}
+    return {"payer_apdus": len(sizes), "payer_bytes": sum(map(sum, sizes)), "sizes": sizes, "modelled_ms": times}
 
 
 class Stopwatch:
@@ -128,7 +126,7 @@ def transfers(rounds: int = 180) -> dict[str, Any]:
     issuer = Issuer()
     payer, payee = issuer.purse(1, initial=100_000, history=200), issuer.purse(2, history=200)
     watch, ratios, times = Stopwatch(), [], []
-    with patch("apdu.messages.sign", watch.of(sign)), patch("apdu.messages.verify", watch.of(verify)):
+    with patch("applet_model.key_pair.sign", watch.of(sign)), patch("apdu.messages.verify", watch.of(verify)):
         for _ in range(rounds):
             watch.seconds, begin = 0.0, time.perf_counter()
             transfer(PurseSession(payer), PurseSession(payee), 1, NOW, lambda _: b"")
@@ -244,8 +242,12 @@ def main() -> None:
     except PcscUnavailableError as error:
         print(f"vpcd is left out: {error}", file=sys.stderr)
     figures["broadcast"] = broadcast()
+    figures["trace"] = trace()
+    figures["conformance"] = conformance()
     show(figures)
     show_broadcast(figures["broadcast"])
+    show_trace(figures["trace"])
+    show_conformance(figures["conformance"])
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from apdu import __version__
 from apdu.errors import FormatError
 from apdu.trace import own
 from apdu.trace.forms import apdu4j, cardpeek, gp, gsmtap, opensc, pcsc_spy, pcsc_spy_display, pcscd, pyscard, scriptor
@@ -35,7 +36,7 @@ def _read_own(chunks: Iterable[bytes]) -> Iterator[Item]:
 
 
 def _write_own(items: Iterable[Item]) -> Iterator[bytes]:
-    yield own.header(_OWN).encode() + b"\n"
+    yield own.header(f"{_OWN} {__version__}").encode() + b"\n"
     for item in items:
         yield own.encode(item).encode() + b"\n"
 

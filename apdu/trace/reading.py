@@ -56,7 +56,8 @@ def summary(reading: Reading) -> str:
     slot = f"{item.slot}  " if item.slot else ""
     mark = "".join(f"  !! {each}" for each in reading.unexpected)
     if isinstance(item, Remark):
-        return f"{slot}# {item.text}{mark}"
+        said = "" if item.text in reading.unexpected else f"# {item.text}"
+        return f"{slot}{said}{mark}".strip()
     if isinstance(item, Reset):
         return f"{slot}reset  {item.atr.hex().upper()}".rstrip() + mark
     secured = "*" if reading.plain is not None else ""

@@ -18,13 +18,14 @@ from apdu.messages import (
     UnlockOrder,
     Value,
 )
-from apdu.objects import Request
+from apdu.objects import Parameters, Request
 from apdu.payload import Tag, unpack
 from broadcast.edition import Edition
 from host.issuer_session import IssuerData, IssuerSession
 from host.model import ModelSlot
 from host.session import Answer, Paid, PurseSession, Requested
-from saifu.conformance.issuer import NOW, ORDERS, PIN, PUK
+from saifu.conformance.issuer import FAR, NOW, ORDERS, PIN, PUK
+from saifu.conformance.partner import Partner
 from saifu.conformance.subject import Subject
 
 __all__ = ["SERIAL", "Objects", "Stand"]
@@ -60,6 +61,26 @@ class Stand:
         """A date that is not before the card's own."""
         return max(NOW, self.card.twin.cells.date.number())
 
+    @property
+    def parameters(self) -> Parameters:
+        """What the card under test was personalized with."""
+        return Parameters.decode(self.card.twin.cells.parameters.get())
+
+    @property
+    def certificate(self) -> bytes:
+        """The certificate of the card under test."""
+        return self.card.twin.cells.certificate.get()
+
+    @property
+    def credit(self) -> Credit:
+        """The credit information that the card has."""
+        return Credit.decode(self.card.twin.cells.credit.get()[: Credit.SIZE])
+
+    @property
+    def unseen(self) -> int:
+        """Records that the center has not seen."""
+        return self.card.twin.cells.record.number() - self.credit.seen
+
     # --- other cards -------------------------------------------------------------------------------------
 
     def other(self, role: Role = Role.FLOAT) -> PurseSession:
@@ -75,6 +96,10 @@ class Stand:
     def another(self, initial: int = 0) -> PurseSession:
         """A new card of the model, with money if ``initial`` says so."""
         return PurseSession(self.issuer.purse(_OTHERS[secrets.randbelow(len(_OTHERS))], Role.PERSON, initial))
+
+    def partner(self, role: Role = Role.PERSON, expiry: int = FAR) -> Partner:
+        """A new card of which the key is known, for what no card of the model says."""
+        return Partner(self.issuer, _OTHERS[secrets.randbelow(len(_OTHERS))], role, expiry)
 
     def _renew(self, session: PurseSession) -> None:
         """Give a card credit, and room in its history."""
@@ -161,10 +186,8 @@ class Stand:
 
     def renew(self, **changed: int) -> Signed[Credit]:
         """PUT CREDIT with the next serial; everything that is in the history counts as seen."""
-        cells = self.card.twin.cells
-        serial = Credit.decode(cells.credit.get()[: Credit.SIZE]).serial + 1
-        fields = {"seen": cells.record.number()} | changed
-        given = self.issuer.credit(SERIAL, serial, **fields)
+        fields = {"seen": self.card.twin.cells.record.number()} | changed
+        given = self.issuer.credit(SERIAL, self.credit.serial + 1, **fields)
         self.card.send(Ins.PUT_CREDIT, {Tag.CREDIT: given.raw}, ne=None)
         return given
 
@@ -194,9 +217,9 @@ class Stand:
         objects = {Tag.AMOUNT: amount.to_bytes(4), Tag.CARD_ID: payer, Tag.DATE: self.date()}
         return self.card.send(Ins.REQUEST, _with(objects, changed), sw)
 
-    def requested(self, amount: int, payer: PurseSession) -> Requested:
+    def requested(self, amount: int, payer: PurseSession | Partner, changed: Objects | None = None) -> Requested:
         """REQUEST, and what the payer needs of the answer."""
-        objects = unpack(self.request(amount, payer.card), (Tag.CERTIFICATE, Tag.REQUEST))
+        objects = unpack(self.request(amount, payer.card, changed=changed), (Tag.CERTIFICATE, Tag.REQUEST))
         return Requested(_signed(Certificate, objects[Tag.CERTIFICATE]), Request.decode(objects[Tag.REQUEST]))
 
     def asked_by(self, payee: PurseSession, amount: int) -> Requested:
@@ -208,19 +231,26 @@ class Stand:
         objects = {Tag.CERTIFICATE: requested.certificate.raw, Tag.REQUEST: requested.request.encode()}
         return self.card.send(Ins.PAY, _with(objects | {Tag.DATE: self.date()}, changed), sw)
 
-    def paid(self, requested: Requested) -> Paid:
+    def paid(self, requested: Requested, changed: Objects | None = None) -> Paid:
         """PAY, and what the payee needs of the answer; the transfer is unsettled then."""
-        objects = unpack(self.pay(requested), (Tag.CERTIFICATE, Tag.VALUE))
-        return Paid(_signed(Certificate, objects[Tag.CERTIFICATE]), _signed(Value, objects[Tag.VALUE]))
+        return _paid(self.pay(requested, changed=changed))
+
+    def give_again(self, counter: int, sw: int = 0x9000) -> bytes:
+        """GIVE AGAIN; returns the answer's data."""
+        return self.card.send(Ins.GIVE_AGAIN, {Tag.COUNTER: counter.to_bytes(4)}, sw)
+
+    def given_again(self, counter: int) -> Paid:
+        """GIVE AGAIN, and what the payee needs of the answer."""
+        return _paid(self.give_again(counter))
 
     def receive(self, paid: Paid, sw: int = 0x9000, changed: Objects | None = None) -> bytes:
         """RECEIVE; returns the answer's data."""
         objects = {Tag.CERTIFICATE: paid.certificate.raw, Tag.VALUE: paid.value.raw, Tag.DATE: self.date()}
         return self.card.send(Ins.RECEIVE, _with(objects, changed), sw)
 
-    def answered(self, paid: Paid) -> Answer:
+    def answered(self, paid: Paid, changed: Objects | None = None) -> Answer:
         """RECEIVE, and its receipt or refusal."""
-        objects = unpack(self.receive(paid), (), (Tag.RECEIPT, Tag.REFUSAL))
+        objects = unpack(self.receive(paid, changed=changed), (), (Tag.RECEIPT, Tag.REFUSAL))
         if Tag.RECEIPT in objects:
             return _signed(Receipt, objects[Tag.RECEIPT])
         return _signed(Refusal, objects[Tag.REFUSAL])
@@ -256,6 +286,11 @@ class Stand:
 def _with(objects: dict[Tag, bytes], changed: Objects | None) -> dict[Tag, bytes]:
     merged: dict[Tag, bytes | None] = {**objects, **(changed or {})}
     return {tag: raw for tag, raw in merged.items() if raw is not None}
+
+
+def _paid(answer: bytes) -> Paid:
+    objects = unpack(answer, (Tag.CERTIFICATE, Tag.VALUE))
+    return Paid(_signed(Certificate, objects[Tag.CERTIFICATE]), _signed(Value, objects[Tag.VALUE]))
 
 
 def _signed(kind: type[BodyT], raw: bytes) -> Signed[BodyT]:

@@ -15,6 +15,8 @@ from saifu.documents import ROOT
 RUN_PAGES = {
     "README.md": (),
     "docs/tutorials/first-purse.md": (),
+    "docs/how-to/conformance.md": (),
+    "docs/how-to/traces.md": (),
     "docs/how-to/broadcast.md": ("minimodem", "multimon-ng", "mosquitto", "mosquitto_passwd", "openssl"),
 }
 """The programs that each page wants."""

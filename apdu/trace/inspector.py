@@ -1,0 +1,350 @@
+"""Inspection: every item of a trace in words, with what was unexpected, in one pass and in bounded memory.
+
+Transport is undone first: parts of a chain are joined at the last one, pieces of an answer (61xx and GET RESPONSE)
+likewise, and a secure channel is opened where a listener has the keys. What is whole then goes through the command
+table when it is the purse's, and through the names of the standards when it is another card's.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from apdu.command import CHAINING, SECURE_MESSAGING, CommandApdu
+from apdu.commands import BY_INS, Command, Ins
+from apdu.errors import FormatError
+from apdu.identity import AID
+from apdu.status import status_text
+from apdu.trace.applications import find_application
+from apdu.trace.expectations import (
+    ANNOUNCED,
+    NO_ANSWER,
+    PURSE_INS,
+    left_open,
+    not_fetched,
+    nothing_to_fetch,
+    surprises,
+)
+from apdu.trace.meaning import outcome, step_of, what
+from apdu.trace.meaning_commands import application_text
+from apdu.trace.meaning_follow import follow, lost, recognize
+from apdu.trace.meaning_heard import Heard
+from apdu.trace.meaning_memory import Chain, Ledger, Place, Waiting
+from apdu.trace.meaning_words import count_text
+from apdu.trace.model import Exchange, Item, Remark, Reset
+from apdu.trace.names import name_of, status_of
+from apdu.trace.reading import Listener, Opened, Reading
+
+__all__ = ["MOST_SLOTS", "Inspector", "inspect"]
+
+MOST_SLOTS = 256
+"""Slots whose state is kept; the oldest is forgotten first."""
+
+_MOST_BYTES = 65536
+"""The most that a chain or an answer in pieces may have; no card's is longer."""
+_WRONG_LE = 0x6C
+_BY_NAME, _NO_PARTS = 0x04, b"-"
+_MAC = 8
+_NOTHING = b"\0\0"
+_OTHER_CLASS = ~(CHAINING | SECURE_MESSAGING)
+# a member of an enumeration takes long to look up
+_SELECT, _GET_RESPONSE, _AUTHENTICATE = int(Ins.SELECT), int(Ins.GET_RESPONSE), int(Ins.EXTERNAL_AUTHENTICATE)
+_MAC_ONLY, _BOTH_MACS = 0x01, 0x11
+_NAMES = {int(row.ins): row.name for row in BY_INS.values()}
+_STANDARDS = {int(row.ins): name_of(bytes((row.cla, row.ins)), "saifu").standard for row in BY_INS.values()}
+
+_SURE = PURSE_INS | {_SELECT}
+"""Instructions that are the purse's whatever is known to be selected; SELECT, with its name."""
+
+
+class _Words(NamedTuple):
+    """What is told of one exchange: the fields of Reading behind its item."""
+
+    plain: Exchange | None
+    standard: str
+    name: str
+    what: str
+    outcome: str
+    step: str = ""
+    unexpected: tuple[str, ...] = ()
+
+
+class Inspector:
+    """Reads a trace item by item; remembers what is selected, who paid whom, and what was never answered."""
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        """``listener`` opens secure channels; without one they stay closed."""
+        self._listener = listener
+        self._places: dict[str, Place] = {}
+        self._ledger = Ledger()
+        self._number = 0
+
+    def read(self, item: Item) -> Reading:
+        """The next item in words; items come in their order. Never raises for what is in them."""
+        self._number += 1
+        if isinstance(item, Exchange):
+            return Reading(self._number, item, *self._exchange(item))
+        if isinstance(item, Reset):
+            return Reading(self._number, item, unexpected=self._reset(item.slot))
+        return Reading(self._number, item)
+
+    def end(self) -> list[str]:
+        """What the end of the trace leaves open: answers that were not fetched, values without an answer."""
+        found = []
+        for slot, place in self._places.items():
+            if text := not_fetched(place):
+                found.append(f"{slot}: {text}" if slot else text)
+        return found + left_open(self._ledger)
+
+    def _place(self, slot: str) -> Place:
+        found = self._places.get(slot)
+        if found is None:
+            if len(self._places) >= MOST_SLOTS:
+                del self._places[next(iter(self._places))]
+            found = self._places[slot] = Place()
+        return found
+
+    def _reset(self, slot: str) -> tuple[str, ...]:
+        place = self._place(slot)
+        left = self._abandon(place, slot)
+        place.reset()
+        if self._listener is not None:
+            self._listener.reset(slot)
+        return left
+
+    def _abandon(self, place: Place, slot: str) -> tuple[str, ...]:
+        """Nobody fetches the answer that is held."""
+        if place.waiting is None:
+            return ()
+        text, command = not_fetched(place), place.waiting.command
+        if self._listener is not None:
+            self._listener.hear(Exchange(command, None, slot))
+        lost(command[1], place)
+        place.waiting = None
+        return (text,) if text else ()
+
+    # --- transport -----------------------------------------------------------------------------------------
+
+    def _exchange(self, item: Exchange) -> _Words:
+        place = self._place(item.slot)
+        command, response = item.command, item.response
+        left: tuple[str, ...] = ()
+        if len(command) > 3 and command[1] == _GET_RESPONSE and not command[0] & 0x80:
+            words = self._fetch(place, item)
+        else:
+            if place.waiting is not None and not _repeats(place.waiting, command):
+                left = self._abandon(place, item.slot)
+            place.waiting = None
+            words = self._answered(place, item, command, b"", response)
+        place.fresh = False
+        return words._replace(unexpected=left + words.unexpected) if left else words
+
+    def _fetch(self, place: Place, item: Exchange) -> _Words:
+        """GET RESPONSE: a piece of an answer, or its end."""
+        waiting, named = place.waiting, name_of(item.command, "saifu" if place.ours else "")
+        if waiting is None:
+            text = nothing_to_fetch(place) if place.ours else ""
+            words = _generic(place, item.command, item.response)
+            return words._replace(unexpected=(*words.unexpected, text) if text else words.unexpected)
+        words = self._answered(place, item, waiting.command, waiting.pieces, item.response)
+        told = f"{words.name}  {words.what}".rstrip()
+        return words._replace(standard=named.standard, name=named.name, what=f"of {told}")
+
+    def _answered(self, place: Place, item: Exchange, command: bytes, pieces: bytes, response: bytes | None) -> _Words:
+        """A command with what has come of its answer: nothing, a piece, or the end."""
+        if response is None or len(response) < 2:
+            return self._unanswered(place, item, command, response)
+        word = response[-2]
+        if word in (ANNOUNCED, _WRONG_LE) and len(command) > 3 and len(pieces) < _MOST_BYTES:
+            return self._piece(place, command, pieces, response)
+        place.waiting = None
+        whole = pieces + response if pieces else response
+        if len(command) < 4:
+            return _generic(place, command, whole)
+        opened = self._hear(item, command, whole)
+        words = self._whole(place, command, whole, opened)
+        if opened is None:
+            return words
+        return words._replace(plain=opened.plain, unexpected=words.unexpected + opened.faults)
+
+    def _unanswered(self, place: Place, item: Exchange, command: bytes, response: bytes | None) -> _Words:
+        self._hear(item, command, response)
+        place.waiting = place.chain = None
+        if len(command) > 3:
+            lost(command[1], place)
+        text = NO_ANSWER if response is None else "an answer without a status word"
+        return self._sent(place, command, text)._replace(unexpected=(text,))
+
+    def _piece(self, place: Place, command: bytes, pieces: bytes, response: bytes) -> _Words:
+        """61xx: more waits; 6Cxx: the answer waits for the right Le."""
+        word, size = response[-2], response[-1] or 256
+        place.waiting = Waiting(command, word, pieces + response[:-2])
+        text = f"{count_text(size, 'byte')} wait" if word == ANNOUNCED else status_text(word << 8 | response[-1])
+        return self._sent(place, command, f"{word:02X}{response[-1]:02X}: {text}")
+
+    def _sent(self, place: Place, command: bytes, said: str) -> _Words:
+        """A command whose answer is not there, or not yet."""
+        words = _generic(place, command, None)
+        row, data = _own(place, command) if len(command) > 3 else None, _data(command)
+        if row is None:
+            return words._replace(outcome=said)
+        told = words.what
+        if data is not None and not command[0] & CHAINING:
+            secured = bool(command[0] & SECURE_MESSAGING) and command[1] != _AUTHENTICATE
+            heard = Heard(row, command[:4], data, _NOTHING, place, self._ledger, secured=secured, opaque=secured)
+            heard.purse = place.purse
+            told = what(heard) if place.ours or not heard.wrong else told
+        return _Words(None, _STANDARDS[row.ins], row.name, told, said, step_of(row))
+
+    def _hear(self, item: Exchange, command: bytes, response: bytes | None) -> Opened | None:
+        if self._listener is None:
+            return None
+        if command is item.command and response is item.response:
+            return self._listener.hear(item)
+        return self._listener.hear(Exchange(command, response, item.slot, item.time, item.seconds))
+
+    # --- what is whole -------------------------------------------------------------------------------------
+
+    def _whole(self, place: Place, command: bytes, response: bytes, opened: Opened | None) -> _Words:
+        row, data = _own(place, command), _data(command)
+        if row is None or data is None:
+            place.chain = None
+            return self._foreign(place, command, response)
+        if command[0] & CHAINING:
+            return self._part(place, row, command, data, response)
+        chain, place.chain = place.chain, None
+        if chain is not None and chain.header == command[:4]:
+            data = chain.data + data
+        return self._own(place, row, command, data, response, opened)
+
+    def _part(self, place: Place, row: Command, command: bytes, data: bytes, response: bytes) -> _Words:
+        """A part of a chain that goes on."""
+        header = bytes((command[0] & ~CHAINING,)) + command[1:4]
+        chain = place.chain if place.chain is not None and place.chain.header == header else Chain(header)
+        taken = response[-2:] == b"\x90\x00" and len(chain.data) + len(data) <= _MOST_BYTES
+        place.chain = Chain(header, chain.data + data, chain.parts + 1) if taken else None
+        heard = Heard(row, command[:4], data, response, place, self._ledger, opaque=True)
+        heard.purse = place.purse
+        told = f"part {chain.parts + 1}, {count_text(len(data), 'byte')}; more follows"
+        said = outcome(heard)
+        unexpected = () if taken else surprises(heard)
+        return _Words(None, _STANDARDS[row.ins], row.name, told, said, step_of(row), unexpected)
+
+    def _own(
+        self, place: Place, row: Command, command: bytes, data: bytes, response: bytes, opened: Opened | None
+    ) -> _Words:
+        """A command of the purse, told from what is in it."""
+        ins, secured, opaque = command[1], False, False
+        if command[0] & SECURE_MESSAGING and ins != _AUTHENTICATE:
+            secured = True
+            data, response, opaque = _unwrapped(place, data, response, opened)
+        heard = Heard(row, command[:4], data, response, place, self._ledger, secured=secured, opaque=opaque)
+        sure = ins in _SURE or place.application == AID
+        if not sure and (heard.flaw or heard.wrong):
+            return _generic(place, command, response)
+        recognize(heard)
+        words = _Words(
+            None,
+            _STANDARDS[ins],
+            _NAMES[ins],
+            what(heard),
+            outcome(heard),
+            step_of(row),
+            surprises(heard) if sure else (),
+        )
+        follow(heard)
+        if heard.accepted and ins in PURSE_INS:
+            place.application = AID
+        return words
+
+    def _foreign(self, place: Place, command: bytes, response: bytes) -> _Words:
+        """A command of another application, or one that the purse does not know."""
+        if command[1] == _SELECT and not command[0] & 0x80 and response[-2] in (0x90, 0x62):
+            place.purse, place.level, place.verified = None, 0, False
+            place.application = _data(command) or _NO_PARTS if command[2] == _BY_NAME else _NO_PARTS
+        return _generic(place, command, response)
+
+
+def inspect(items: Iterable[Item], listener: Listener | None = None) -> Iterator[Reading]:
+    """All readings of a trace; the last ones tell what its end leaves open, as remarks that are unexpected."""
+    inspector, number = Inspector(listener), 0
+    for item in items:
+        reading = inspector.read(item)
+        number = reading.number
+        yield reading
+    for text in inspector.end():
+        number += 1
+        yield Reading(number, Remark(text), unexpected=(text,))
+
+
+# --- small things ------------------------------------------------------------------------------------------
+
+
+def _repeats(waiting: Waiting, command: bytes) -> bool:
+    """Whether a command is the one that got 6Cxx, with another Le."""
+    return waiting.word == _WRONG_LE and len(command) >= 4 and command[:-1] == waiting.command[: len(command) - 1]
+
+
+def _data(command: bytes) -> bytes | None:
+    """The data of a command; None if its length fields do not fit."""
+    size = len(command)
+    # short commands, which nearly all are, need no parser
+    if size > 5 and command[4] and size - 5 - command[4] in (0, 1):
+        return command[5 : 5 + command[4]]
+    try:
+        return CommandApdu.decode(command).data
+    except FormatError:
+        return None
+
+
+def _own(place: Place, command: bytes) -> Command | None:
+    """The purse's row of a command: while the purse is selected, or nothing is known to be."""
+    row = BY_INS.get(command[1])
+    if row is None or (command[0] ^ row.cla) & _OTHER_CLASS:
+        return None
+    if command[1] == _SELECT:
+        return row if command[2] == _BY_NAME and _data(command) == AID else None
+    return row if not place.application or place.application == AID else None
+
+
+def _unwrapped(place: Place, data: bytes, response: bytes, opened: Opened | None) -> tuple[bytes, bytes, bool]:
+    """Data and answer without secure messaging, and whether they stay hidden."""
+    if opened is not None:
+        plain = _data(opened.plain.command) if len(opened.plain.command) > 3 else None
+        answer = opened.plain.response or b""
+        if plain is not None and len(answer) > 1:
+            return plain, answer, False
+    if place.level not in (_MAC_ONLY, _BOTH_MACS):
+        return data, response, True
+    with_mac = place.level == _BOTH_MACS and response[-2] in (0x90, 0x62, 0x63)
+    return data[:-_MAC], response[: -_MAC - 2] + response[-2:] if with_mac else response, False
+
+
+def _standard(place: Place) -> str:
+    """Whose names come first, by what is selected."""
+    if not place.application:
+        return ""
+    found = find_application(place.application)
+    return found.standard if found is not None else "ISO 7816-4"
+
+
+def _generic(place: Place, command: bytes, response: bytes | None) -> _Words:
+    """Any card's exchange by the names of the standards, with the sizes of what is in it."""
+    standard = _standard(place)
+    named, data = name_of(command, standard), _data(command)
+    if len(command) < 4:
+        told = command.hex().upper()
+    elif data is None:
+        told = f"{count_text(len(command), 'byte')} whose length fields do not fit"
+    elif command[1] == _SELECT and command[2] == _BY_NAME and data:
+        told = application_text(data)
+    else:
+        told = f"P1 P2 {command[2:4].hex().upper()}" + (f", {count_text(len(data), 'byte')}" if data else "")
+    ins = command[1] if len(command) > 3 else None
+    return _Words(None, named.standard, named.name, told, _generic_outcome(response, standard, ins))
+
+
+def _generic_outcome(response: bytes | None, standard: str, ins: int | None) -> str:
+    if response is None or len(response) < 2:
+        return NO_ANSWER
+    sw, size = int.from_bytes(response[-2:]), len(response) - 2
+    text = "" if sw == 0x9000 else f" {status_of(sw, standard, ins)}"
+    return f"{sw:04X}{text}" + (f": {count_text(size, 'byte')}" if size else "")

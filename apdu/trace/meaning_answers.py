@@ -1,0 +1,185 @@
+"""The purse's answers in words, one short phrase each."""
+
+from collections.abc import Callable
+
+from apdu.commands import Ins
+from apdu.identity import Role
+from apdu.objects import Kind
+from apdu.payload import Tag
+from apdu.trace import meaning_tags as tags
+from apdu.trace.meaning_commands import credit_text, head_text
+from apdu.trace.meaning_fields import Fields
+from apdu.trace.meaning_heard import Heard, brings_back
+from apdu.trace.meaning_words import (
+    amount_text,
+    card_text,
+    count_text,
+    date_text,
+    day_text,
+    hex_text,
+    money,
+    state_text,
+)
+
+__all__ = ["SAID"]
+
+_LAST_BLOCK = 0x80
+_KINDS = {Kind.PAID: "paid {} to {}", Kind.RECEIVED: "received {} from {}", Kind.REFUNDED: "refunded {}, not for {}"}
+
+
+def _value(value: Fields) -> str:
+    return f"{amount_text(value.amount, value.currency)} for request {value.request} of {card_text(value.payee)}"
+
+
+def _status(heard: Heard, status: Fields) -> str:
+    card = heard.got.get(tags.CARD_ID)
+    who = f"card {card_text(card)}" if card else "card without an ID"
+    holds = f"{state_text(status.state)}, {money(heard, status.balance)}"
+    waiting = f"{status.unsettled} unsettled, " if status.unsettled else ""
+    return f"{who}, {holds}, {waiting}edition {status.edition}"
+
+
+def _selected(heard: Heard) -> str:
+    status = heard.got.get(tags.STATUS)
+    return _status(heard, status) if status is not None else ""
+
+
+def _requested(heard: Heard) -> str:
+    return f"request {heard.got[tags.REQUEST].number} of {card_text(heard.got[tags.CERTIFICATE].subject)}"
+
+
+def _paid(heard: Heard) -> str:
+    value = heard.got[tags.VALUE]
+    return f"value with counter {value.counter} of {card_text(value.payer)}"
+
+
+def _given_again(heard: Heard) -> str:
+    return f"{_paid(heard)}, {_value(heard.got[tags.VALUE])}"
+
+
+def _received(heard: Heard) -> str:
+    tag, body = next(iter(heard.got.items()))
+    word = "receipt" if tag is tags.RECEIPT else "refusal"
+    return f"{word} for counter {body.counter} of {card_text(body.payer)}"
+
+
+def _settled(heard: Heard) -> str:
+    if not brings_back(heard):
+        return "settled"
+    body = next(iter(heard.given.values()))
+    known = heard.ledger.transfer(body.payer, body.counter)
+    return f"{money(heard, known.amount)} back" if known is not None and known.payee else "the money is back"
+
+
+def _record(heard: Heard) -> str:
+    record = heard.record
+    moved = _KINDS[Kind(record.kind)].format(money(heard, record.amount), card_text(record.other))
+    numbers = f"counter {record.counter}, request {record.request}"
+    then = f"balance {money(heard, record.balance)}, {date_text(record.date)}"
+    return f"record {record.number}, {moved}, {numbers}, {then}"
+
+
+def _chip(heard: Heard) -> str:
+    chip, version, challenge, sequence = heard.record
+    return f"chip {hex_text(chip)}, key version {version}, sequence {sequence}, card challenge {hex_text(challenge)}"
+
+
+def _public_key(heard: Heard) -> str:
+    return f"public key {hex_text(heard.record)}"
+
+
+def _opened(heard: Heard) -> str:
+    return f"secure channel open at level {heard.p1:02X}"
+
+
+def _verified(heard: Heard) -> str:
+    return "verified" if heard.data else "the PIN is verified"
+
+
+def _attested(heard: Heard) -> str:
+    told = heard.got[tags.ATTESTATION]
+    open_request = ", open" if told.open else ""
+    return (
+        f"card {card_text(told.card)}, {state_text(told.state)}, {money(heard, told.balance)}, counter {told.counter}, "
+        f"request {told.request}{open_request}, record {told.record}, edition {told.edition}, {date_text(told.date)}"
+    )
+
+
+def _data_object(heard: Heard) -> str:
+    tag = next((tag for tag in heard.got if tag in _OBJECTS), None)
+    return _OBJECTS[tag](heard, heard.got[tag]) if tag is not None else ""
+
+
+def _parameters(told: Fields) -> str:
+    def amount(value: int) -> str:
+        return amount_text(value, told.currency)
+
+    holds = f"holds to {amount(told.balance_max)}, moves to {amount(told.transfer_max)}"
+    return f"{card_text(told.card)}, {Role(told.role).name.lower()}, {holds}, PIN above {amount(told.pin_above)}"
+
+
+def _counters(told: Fields) -> str:
+    request = count_text(told.requests, "request") + (", the last is open" if told.open else "")
+    records = f"{count_text(told.record, 'record')}, {told.seen} seen"
+    return f"{count_text(told.payments, 'payment')}, {request}, {records}, {date_text(told.date)}"
+
+
+def _certificate(told: Fields) -> str:
+    return f"{card_text(told.subject)}, {Role(told.role).name.lower()}, until {day_text(told.expiry)}"
+
+
+def _used(heard: Heard, told: Fields) -> str:
+    used = heard.got[tags.CREDIT_USED]
+    return f"{credit_text(heard, told)}; used {count_text(used.count, 'payment')}, {money(heard, used.amount)}"
+
+
+def _unsettled(heard: Heard, told: Fields) -> str:
+    entries = (f"counter {each.counter}, {money(heard, each.amount)} for {card_text(each.payee)}" for each in told)
+    return "; ".join(entries) or "none"
+
+
+def _capacities(told: Fields) -> str:
+    room = f"{told.history} records, {told.unsettled} unsettled transfers, {told.chain} bytes a command"
+    return f"version {told.version}, {room}"
+
+
+def _reference_data(told: Fields) -> str:
+    verified = ", verified" if told.verified else ""
+    return f"tries left: PIN {told.pin_tries}{verified}, resetting code {told.puk_tries}"
+
+
+_OBJECTS: dict[Tag, Callable[[Heard, Fields], str]] = {
+    tags.STATUS: _status,
+    tags.PARAMETERS: lambda _, told: _parameters(told),
+    tags.COUNTERS: lambda _, told: _counters(told),
+    tags.CERTIFICATE: lambda _, told: _certificate(told),
+    tags.CREDIT: _used,
+    tags.HEAD: lambda _, told: head_text(told),
+    tags.UNSETTLED: _unsettled,
+    tags.CAPACITIES: lambda _, told: _capacities(told),
+    tags.REFERENCE_DATA: lambda _, told: _reference_data(told),
+}
+SAID: dict[int, Callable[[Heard], str]] = {
+    Ins.SELECT: _selected,
+    Ins.VERIFY: _verified,
+    Ins.GET_DATA: _data_object,
+    Ins.READ_RECORD: _record,
+    Ins.GENERATE_KEY_PAIR: _public_key,
+    Ins.INITIALIZE_UPDATE: _chip,
+    Ins.EXTERNAL_AUTHENTICATE: _opened,
+    Ins.REQUEST: _requested,
+    Ins.PAY: _paid,
+    Ins.GIVE_AGAIN: _given_again,
+    Ins.RECEIVE: _received,
+    Ins.SETTLE: _settled,
+    Ins.ATTEST: _attested,
+    Ins.STORE_DATA: lambda heard: "the purse is active" if heard.p1 & _LAST_BLOCK else "stored",
+    Ins.CHANGE_REFERENCE_DATA: lambda _: "new PIN, verified",
+    Ins.RESET_RETRY_COUNTER: lambda _: "new PIN, with all its tries",
+    Ins.PUT_CREDIT: lambda _: "stored",
+    Ins.LOCK_OUT: lambda _: "locked out",
+    Ins.UNLOCK: lambda _: "active again",
+    Ins.PUT_DATE: lambda _: "kept",
+    Ins.TERMINATE: lambda _: "terminated for ever",
+}
+"""By instruction, for an accepted command whose answer parses; where nothing is to be said there is no row."""

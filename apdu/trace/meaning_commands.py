@@ -1,0 +1,199 @@
+"""The purse's commands in words, one short phrase each."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from apdu.commands import DATA_OBJECTS, RECORDS_PER_FILE, Ins
+from apdu.dgi import Dgi
+from apdu.identity import AID
+from apdu.messages import Outcome
+from apdu.trace import meaning_tags as tags
+from apdu.trace.applications import find_application
+from apdu.trace.meaning_fields import Fields, dgis
+from apdu.trace.meaning_heard import Heard
+from apdu.trace.meaning_words import (
+    amount_text,
+    card_text,
+    count_text,
+    date_text,
+    day_text,
+    hex_text,
+    money,
+)
+
+__all__ = ["SENT", "application_text", "credit_text", "head_text", "sealed"]
+
+_LAST_BLOCK, _DEK, _MAKE_KEY = 0x80, 0x60, 0x80
+_DATA_NAMES = {row.number: row.name for row in DATA_OBJECTS}
+_DGI_NAMES = {
+    Dgi.PARAMETERS: "parameters",
+    Dgi.CENTER_KEY: "center key",
+    Dgi.CERTIFICATE: "certificate",
+    Dgi.CREDIT: "credit",
+    Dgi.REFERENCE_DATA: "PIN and resetting code",
+}
+
+
+@lru_cache(256)
+def application_text(aid: bytes) -> str:
+    """Whose application an AID names; ours is the purse."""
+    if aid == AID:
+        return "the purse"
+    found = find_application(aid)
+    return f"{found.name}, {aid.hex().upper()}" if found is not None else f"application {aid.hex().upper()}"
+
+
+def sealed(heard: Heard) -> str:
+    """A command whose data are encrypted: what its header says."""
+    if heard.ins == Ins.STORE_DATA:
+        return f"{_block(heard)}, {count_text(len(heard.data), 'byte')} secured"
+    if heard.ins == Ins.GENERATE_KEY_PAIR:
+        return _generate(heard)
+    return f"{count_text(len(heard.data), 'byte')} secured"
+
+
+def _select(heard: Heard) -> str:
+    return application_text(heard.data) + (", without FCI" if heard.p2 == 0x0C else "")
+
+
+def _verify(heard: Heard) -> str:
+    return "PIN" if heard.data else "is the PIN verified?"
+
+
+def _change(heard: Heard) -> str:
+    return "old PIN, new PIN" if heard.data else "no data"
+
+
+def _unblock(heard: Heard) -> str:
+    return "resetting code, new PIN" if heard.data else "no data"
+
+
+def _generate(heard: Heard) -> str:
+    return "make a new pair" if heard.p1 == _MAKE_KEY else "read the public key"
+
+
+def _read_record(heard: Heard) -> str:
+    age = ((heard.p2 >> 3) - 1) * RECORDS_PER_FILE + heard.p1 - 1
+    if age < 0:
+        return f"record {heard.p1} of file {heard.p2 >> 3}"
+    return "the newest record" if not age else f"the record {age} before the newest"
+
+
+def _get_data(heard: Heard) -> str:
+    return _DATA_NAMES.get(heard.number, f"object {heard.number:04X}")
+
+
+def _initialize_update(heard: Heard) -> str:
+    return f"key version {heard.p1}, host challenge {hex_text(heard.data)}"
+
+
+_LEVEL_TEXT = ((0x01, "C-MAC"), (0x02, "C-ENC"), (0x10, "R-MAC"), (0x20, "R-ENC"))
+
+
+def _external_authenticate(heard: Heard) -> str:
+    return f"level {heard.p1:02X}: {', '.join(text for bit, text in _LEVEL_TEXT if heard.p1 & bit) or 'none'}"
+
+
+def _block(heard: Heard) -> str:
+    return f"block {heard.p2}" + (" (last block)" if heard.p1 & _LAST_BLOCK else "")
+
+
+def _store_data(heard: Heard) -> str:
+    names = ", ".join(_DGI_NAMES[number] for number in dgis(heard.data))
+    encrypted = ", encrypted" if heard.p1 & _DEK else ""
+    last = " (last block)" if heard.p1 & _LAST_BLOCK else ""
+    return f"block {heard.p2}: {names}{encrypted}{last}"
+
+
+def _request(heard: Heard) -> str:
+    amount, answer = heard.given[tags.AMOUNT], heard.got.get(tags.REQUEST)
+    text = money(heard, amount) if answer is None else amount_text(amount, answer.currency)
+    return f"{text} from {card_text(heard.given[tags.CARD_ID])}"
+
+
+def _pay(heard: Heard) -> str:
+    request, payee = heard.given[tags.REQUEST], heard.given[tags.CERTIFICATE].subject
+    return f"request {request.number} of {card_text(payee)}, {amount_text(request.amount, request.currency)}"
+
+
+def _receive(heard: Heard) -> str:
+    value = heard.given[tags.VALUE]
+    amount = amount_text(value.amount, value.currency)
+    return f"value with counter {value.counter} of {card_text(value.payer)}, {amount} for request {value.request}"
+
+
+def _settle(heard: Heard) -> str:
+    tag, body = next(iter(heard.given.items()))
+    if tag is tags.RESOLUTION:
+        found = "received" if body.outcome == Outcome.RECEIVED else "never received"
+        return f"resolution for counter {body.counter}: {found}"
+    word = "receipt" if tag is tags.RECEIPT else "refusal"
+    return f"{word} for counter {body.counter}, of {card_text(body.payee)}"
+
+
+def _give_again(heard: Heard) -> str:
+    return f"value with counter {heard.given[tags.COUNTER]}"
+
+
+def credit_text(heard: Heard, credit: Fields) -> str:
+    """Credit information in words."""
+    most = f"{count_text(credit.count, 'payment')}, {money(heard, credit.amount)}"
+    return f"serial {credit.serial}, until {day_text(credit.expiry)}, {most}, records seen to {credit.seen}"
+
+
+def _put_credit(heard: Heard) -> str:
+    return credit_text(heard, heard.given[tags.CREDIT])
+
+
+def _attest(heard: Heard) -> str:
+    return f"challenge {hex_text(heard.given[tags.CHALLENGE])}"
+
+
+def head_text(head: Fields) -> str:
+    """The head of an edition in words."""
+    return f"edition {head.edition} of {date_text(head.time)}, {count_text(head.count, 'card')} listed"
+
+
+def _lock_out(heard: Heard) -> str:
+    proof = heard.given[tags.PROOF]
+    return f"{head_text(heard.given[tags.HEAD])}, proof with {count_text(len(proof.siblings), 'fork')}"
+
+
+def _put_date(heard: Heard) -> str:
+    return head_text(heard.given[tags.HEAD])
+
+
+def _unlock(heard: Heard) -> str:
+    order = heard.given[tags.ORDER]
+    return f"{card_text(order.card)}, believes edition {order.edition} and later"
+
+
+def _terminate(heard: Heard) -> str:
+    return card_text(heard.given[tags.ORDER].card)
+
+
+SENT: dict[int, Callable[[Heard], str]] = {
+    Ins.SELECT: _select,
+    Ins.VERIFY: _verify,
+    Ins.CHANGE_REFERENCE_DATA: _change,
+    Ins.RESET_RETRY_COUNTER: _unblock,
+    Ins.READ_RECORD: _read_record,
+    Ins.GET_RESPONSE: lambda _: "the rest",
+    Ins.GET_DATA: _get_data,
+    Ins.GENERATE_KEY_PAIR: _generate,
+    Ins.INITIALIZE_UPDATE: _initialize_update,
+    Ins.EXTERNAL_AUTHENTICATE: _external_authenticate,
+    Ins.STORE_DATA: _store_data,
+    Ins.REQUEST: _request,
+    Ins.PAY: _pay,
+    Ins.RECEIVE: _receive,
+    Ins.SETTLE: _settle,
+    Ins.GIVE_AGAIN: _give_again,
+    Ins.PUT_CREDIT: _put_credit,
+    Ins.ATTEST: _attest,
+    Ins.LOCK_OUT: _lock_out,
+    Ins.UNLOCK: _unlock,
+    Ins.PUT_DATE: _put_date,
+    Ins.TERMINATE: _terminate,
+}
+"""By instruction, for a command whose data parse."""

@@ -1,0 +1,141 @@
+"""Why a card has declined, as far as the trace shows it."""
+
+from collections.abc import Callable
+
+from apdu.commands import Ins
+from apdu.status import StatusWord as W
+from apdu.trace import meaning_tags as tags
+from apdu.trace.meaning_fields import Fields
+from apdu.trace.meaning_heard import Heard
+from apdu.trace.meaning_words import amount_text, card_text, date_text, money, state_text
+
+__all__ = ["reason"]
+
+
+def reason(heard: Heard) -> str:
+    """What this trace shows of the reason for a status word; empty: nothing."""
+    found = _REASONS.get(heard.sw)
+    return found(heard) if found is not None and not heard.opaque and not heard.wrong else ""
+
+
+def _amount(heard: Heard) -> int | None:
+    """The amount that a command asks to move."""
+    request = heard.given.get(tags.REQUEST)
+    amount = request.amount if request is not None else heard.given.get(tags.AMOUNT)
+    return amount if isinstance(amount, int) else None
+
+
+def _limit(heard: Heard, name: str) -> int | None:
+    parameters = heard.purse.parameters if heard.purse is not None else None
+    return getattr(parameters, name) if parameters is not None else None
+
+
+def _money(heard: Heard) -> str:
+    amount = _amount(heard)
+    balance = heard.purse.exact.get("balance") if heard.purse is not None else None
+    if amount is None:
+        return ""
+    there = f", {money(heard, balance)} there" if balance is not None else ""
+    return f"{money(heard, amount)} wanted{there}"
+
+
+def _room(heard: Heard) -> str:
+    most = _limit(heard, "balance_max")
+    return _money(heard) + (f", {money(heard, most)} at most" if most is not None else "")
+
+
+def _transfer(heard: Heard) -> str:
+    amount, most = _amount(heard), _limit(heard, "transfer_max")
+    if amount is None:
+        return ""
+    return f"{money(heard, amount)}" + (f", {money(heard, most)} at most" if most is not None else "")
+
+
+def _security(heard: Heard) -> str:
+    amount, above = _amount(heard), _limit(heard, "pin_above")
+    if heard.ins == Ins.PAY and amount is not None:
+        return f"the PIN is wanted for {money(heard, amount)}" + (
+            f": it is above {money(heard, above)}" if above is not None and amount > above else ""
+        )
+    return "no secure channel" if heard.row.security == 1 and not heard.secured else ""
+
+
+def _conditions(heard: Heard) -> str:
+    if heard.place.application == b"":
+        return "nothing is selected"
+    state = heard.purse.exact.get("state") if heard.purse is not None else None
+    if state is not None and state not in heard.row.states:
+        return f"the card is {state_text(state)}"
+    return ""
+
+
+def _expired(heard: Heard) -> str:
+    date, certificate = heard.given.get(tags.DATE), heard.given.get(tags.CERTIFICATE)
+    if certificate is None:
+        return f"on {date_text(date)}" if date is not None else ""
+    return f"the other's is good until {date_text(certificate.expiry)}" + (f", it is {date_text(date)}" if date else "")
+
+
+def _credit(heard: Heard) -> str:
+    date = heard.given.get(tags.DATE)
+    return f"on {date_text(date)}" if date else ""
+
+
+def _currency(heard: Heard) -> str:
+    request = heard.given.get(tags.REQUEST)
+    return amount_text(request.amount, request.currency) if request is not None else ""
+
+
+def _older(heard: Heard) -> str:
+    if heard.purse is None:
+        return ""
+    body: Fields = next(iter(heard.given.values()), None)
+    grown = heard.purse.grown
+    if heard.ins == Ins.PUT_CREDIT and "credit" in grown and body is not None:
+        return f"serial {body.serial}, the card has {grown['credit']}"
+    if "edition" in grown and hasattr(body, "edition"):
+        return f"edition {body.edition}, the card has seen {grown['edition']}"
+    return ""
+
+
+_WHOM = {
+    int(Ins.REQUEST): (tags.CARD_ID, ""),
+    int(Ins.PAY): (tags.CERTIFICATE, "subject"),
+    int(Ins.RECEIVE): (tags.VALUE, "payee"),
+    int(Ins.PUT_CREDIT): (tags.CREDIT, "card"),
+    int(Ins.UNLOCK): (tags.ORDER, "card"),
+    int(Ins.TERMINATE): (tags.ORDER, "card"),
+}
+
+
+def _other_card(heard: Heard) -> str:
+    tag, field = _WHOM.get(heard.ins, (None, ""))
+    if tag is None or tag not in heard.given:
+        return ""
+    whom = getattr(heard.given[tag], field) if field else heard.given[tag]
+    card = heard.purse.card if heard.purse is not None else b""
+    return f"for {card_text(whom)}" + (f", this is {card_text(card)}" if card else "")
+
+
+def _missing(heard: Heard) -> str:
+    if heard.ins == Ins.SETTLE and heard.given:
+        return f"no unsettled transfer with counter {next(iter(heard.given.values())).counter}"
+    if heard.ins == Ins.GIVE_AGAIN and heard.given:
+        return f"no unsettled transfer with counter {heard.given[tags.COUNTER]}"
+    return ""
+
+
+_REASONS: dict[int, Callable[[Heard], str]] = {
+    W.INSUFFICIENT_MONEY: _money,
+    W.CREDIT_LIMIT: _money,
+    W.BALANCE_LIMIT: _room,
+    W.TRANSFER_LIMIT: _transfer,
+    W.SECURITY_STATUS: _security,
+    W.CONDITIONS_OF_USE: _conditions,
+    W.CERTIFICATE_EXPIRED: _expired,
+    W.CREDIT_EXPIRED: _credit,
+    W.CURRENCY: _currency,
+    W.OLDER: _older,
+    W.NOT_THIS_CARD: _other_card,
+    W.DATA_NOT_FOUND: _missing,
+}

@@ -1,0 +1,64 @@
+"""Numbers and IDs as people read them in a line of a trace."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from apdu.errors import FormatError
+from apdu.identity import CardId, LifeCycle
+from apdu.money import Money, currency
+from apdu.trace.meaning_heard import Heard
+
+__all__ = ["amount_text", "card_text", "count_text", "date_text", "day_text", "hex_text", "money", "state_text"]
+
+_REMEMBERED = 8192
+
+
+@lru_cache(_REMEMBERED)
+def card_text(card: bytes) -> str:
+    """A card's ID with its check digit."""
+    try:
+        return CardId(card).text
+    except FormatError:
+        return hex_text(card)
+
+
+@lru_cache(_REMEMBERED)
+def amount_text(amount: int, number: int | None) -> str:
+    """An amount in minor units of the currency with this ISO 4217 number; None: it is not known."""
+    return f"{amount} minor units" if number is None else str(Money(amount, currency(number)))
+
+
+def money(heard: Heard, amount: int) -> str:
+    """An amount in the currency of the card, or of the trace as far as it is known."""
+    purse = heard.purse
+    known = purse.currency if purse is not None else None
+    return amount_text(amount, heard.ledger.currency if known is None else known)
+
+
+@lru_cache(_REMEMBERED)
+def date_text(seconds: int) -> str:
+    """A date of the protocol, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def day_text(seconds: int) -> str:
+    """The day alone."""
+    return date_text(seconds)[:10]
+
+
+_STATES = {int(state): state.text for state in LifeCycle}
+
+
+def state_text(state: int) -> str:
+    """A life-cycle state in words."""
+    return _STATES.get(state, f"state {state:02X}")
+
+
+def hex_text(raw: bytes) -> str:
+    """Bytes, of many the first eight."""
+    return raw.hex().upper() if len(raw) <= 16 else f"{raw[:8].hex().upper()}…"
+
+
+def count_text(number: int, what: str) -> str:
+    """``1 byte``, ``2 bytes``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

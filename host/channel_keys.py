@@ -1,0 +1,54 @@
+"""The static keys of one card in a small file, to open its secure channels in a trace.
+
+TOML, readable by its owner alone::
+
+    enc = "404142434445464748494A4B4C4D4E4F"
+    mac = "404142434445464748494A4B4C4D4E4F"
+    dek = "404142434445464748494A4B4C4D4E4F"
+"""
+
+import os
+import tomllib
+from pathlib import Path
+
+from apdu.errors import FormatError, InputError
+from host.scp03 import StaticKeys
+
+__all__ = ["read_channel_keys"]
+
+_NAMES = ("enc", "mac", "dek")
+_OF_OTHERS = 0o077
+_LONGEST = 4096
+
+
+def read_channel_keys(path: Path) -> StaticKeys:
+    """Keys for S-ENC, S-MAC and the DEK, as hexadecimal digits in a file.
+
+    Raises InputError for a file that cannot be read, that others may read or write (on POSIX), or that is not of
+    this format; no error quotes from it.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and mode & _OF_OTHERS:
+                raise InputError(
+                    f"{path} holds keys, and others can reach it (mode {mode & 0o777:o}): chmod 600 {path}"
+                )
+            raw = file.read(_LONGEST + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    keys = _keys(raw)
+    if keys is None:
+        raise InputError(f'{path} is no file of keys: it has three lines, enc = "HEX", mac = "HEX" and dek = "HEX"')
+    return keys
+
+
+def _keys(raw: bytes) -> StaticKeys | None:
+    """The keys; None where anything is not as it must be."""
+    try:
+        fields = tomllib.loads(raw.decode())
+        if len(raw) > _LONGEST or set(fields) != set(_NAMES):
+            return None
+        return StaticKeys(*(bytes.fromhex(fields[name]) for name in _NAMES))
+    except (ValueError, TypeError, RecursionError, FormatError):
+        return None

@@ -1,0 +1,256 @@
+"""``saifu trace stats``, and the comparison of two traces for ``saifu trace diff``: what they print."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from apdu.errors import InputError
+from apdu.trace.card_time import CARDS
+from apdu.trace.difference import Comparison, Difference, FieldDifference, Said
+from apdu.trace.names import status_of
+from apdu.trace.reading import Reading, summary
+from apdu.trace.row import visible
+from apdu.trace.statistics import NO_ANSWER, CommandFigures, Figures, Statistics
+from host.console import JsonOption, emit
+from host.trace_files import STDIN
+from host.trace_readings import open_readings
+
+__all__ = ["compare", "field_document", "field_lines", "place", "place_document", "stats"]
+
+_PIPE_WIDTH = 240
+"""Columns where there is no terminal: no line of a table is broken."""
+_SHOWN = 32
+"""Bytes of a field that are shown."""
+_SLOT_WIDTH = 40
+
+
+def stats(
+    file: Annotated[
+        Path, typer.Argument(help="A trace: of saifu --trace, or of another program; - is standard input.")
+    ],
+    card: Annotated[
+        str, typer.Option("--card", help=f"Model the time on this real card alone: {', '.join(CARDS)}.")
+    ] = "",
+    slot: Annotated[str, typer.Option("--slot", help="Only this slot: a part of its name.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Count what is in a trace: exchanges, status words, times, bytes; and model the time on real cards.
+
+    Medians and percentiles are within 1 %, however long the trace is.
+    """
+    if card and card not in CARDS:
+        raise InputError(f"--card {card}: times are known of {', '.join(CARDS)}")
+    statistics, wanted = Statistics([card] if card else CARDS), slot.casefold()
+    with open_readings(file) as (form, found):
+        for reading in found:
+            if wanted in reading.item.slot.casefold():
+                statistics.add(reading)
+    emit(as_json, {"form": form} | statistics.document(), [])
+    if not as_json:
+        _show(statistics)
+
+
+def _show(statistics: Statistics) -> None:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, emoji=False, width=_PIPE_WIDTH)
+    for table in (_slots(statistics), _commands(statistics), _surprises(statistics)):
+        if table.row_count:
+            console.print(table, "")
+    for line in _totals(statistics):
+        console.print(line)
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(first, box=None, pad_edge=False, header_style="bold")
+    for each in numbers:
+        table.add_column(each, justify="right")
+    return table
+
+
+def _slots(statistics: Statistics) -> Table:
+    numbers = (
+        "exchanges",
+        "resets",
+        "remarks",
+        "errors",
+        "unexpected",
+        "bytes sent",
+        "received",
+        "duration",
+        "waiting",
+    )
+    table = _table("slot", *numbers)
+    rows = list(statistics.slots.items()) if len(statistics.slots) > 1 else []
+    for name, each in (*rows, ("all" if rows else "trace", statistics.whole)):
+        shown = visible(name) if len(name) <= _SLOT_WIDTH else f"{visible(name[: _SLOT_WIDTH - 1])}…"
+        table.add_row(shown or "(no name)", *_figures(each))
+    return table
+
+
+def _figures(each: Figures) -> Iterator[str]:
+    for number in (each.exchanges, each.resets, each.remarks, each.errors, each.unexpected, each.sent, each.received):
+        yield str(number)
+    yield _seconds(each.duration)
+    yield _seconds(each.times.sum if each.times.count else None)
+
+
+def _commands(statistics: Statistics) -> Table:
+    table = _table("command", "count", "errors", "min ms", "median", "p90", "max", "share")
+    for title in ("sent", "received", *statistics.cards):
+        table.add_column(title, justify="right")
+    table.add_column("status words")
+    for each in statistics.ordered():
+        table.add_row(*_command(statistics, each))
+    return table
+
+
+def _command(statistics: Statistics, each: CommandFigures) -> Iterator[str]:
+    figures, share = each.figures, statistics.share(each)
+    yield visible(f"{each.name} ({each.standard})" if each.standard else each.name)
+    yield str(figures.exchanges)
+    yield str(figures.errors or "")
+    times = figures.times
+    measured = (times.least, times.quantile(0.5), times.quantile(0.9), times.most) if times.count else ()
+    yield from map(_milliseconds, measured or [None] * 4)
+    yield "" if share is None or not times.count else f"{share:.1%}"
+    yield str(figures.sent)
+    yield str(figures.received)
+    for card in statistics.cards:
+        yield _seconds(each.modelled.get(card))
+    yield ", ".join(f"{word} {count}" for word, count in each.words.most_common())
+
+
+def _surprises(statistics: Statistics) -> Table:
+    table = _table("unexpected", "times")
+    for text, count in statistics.unexpected.most_common():
+        table.add_row(visible(text), str(count))
+    return table
+
+
+def _totals(statistics: Statistics) -> Iterator[str]:
+    """What the status words mean, and the sums that no table has."""
+    words = sorted({word for each in statistics.commands.values() for word in each.words} - {"9000", NO_ANSWER})
+    for word in words:
+        if len(word) == 4:
+            yield f"{word}: {_meaning(statistics, word)}"
+    for card in statistics.cards:
+        yield f"on a {card}, at T=1 and 115,200 bit/s: {_seconds(statistics.modelled(card))}"
+    if money := statistics.money():
+        yield f"paid with PAY: {', '.join(map(str, money))}"
+
+
+def _meaning(statistics: Statistics, word: str) -> str:
+    """A status word in words; ours if the purse's commands have it."""
+    ours = any(word in each.words and each.standard == "saifu" for each in statistics.commands.values())
+    return status_of(int(word, 16), "saifu" if ours else "")
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f} s"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value * 1000:.3g}" if value < 1 else f"{value * 1000:.0f}"
+
+
+# --- two traces --------------------------------------------------------------------------------------------
+
+
+def compare(old: Path, new: Path, *, keys: Path | None = None, strict: bool = False, as_json: bool = False) -> bool:
+    """Print where two traces differ, the first difference at the top; whether they are equal.
+
+    ``keys`` open the secure channels of both. Raises InputError, FormatError.
+    """
+    if old == new == STDIN:
+        raise InputError("standard input can be one of the two traces, and not both")
+    comparison = Comparison(strict=strict)
+    with open_readings(old, keys) as (_, one), open_readings(new, keys) as (_, other):
+        found = comparison.differences(one, other)
+        if as_json:
+            documents = [_document(each) for each in found]
+            counts = {name: getattr(comparison.counts, name) for name in comparison.counts.__slots__}
+            first = documents[0] if documents else None
+            emit(True, {"equal": comparison.counts.equal, "first": first, **counts, "differences": documents}, [])
+        else:
+            _print(found, comparison, old, new)
+    return comparison.counts.equal
+
+
+def _print(found: Iterable[Difference], comparison: Comparison, old: Path, new: Path) -> None:
+    """As they are found, so that the first is there at once."""
+    for number, each in enumerate(found):
+        if not number:
+            typer.echo(f"{new} deviates from {old} first here:")
+        for line in _lines(each):
+            typer.echo(line)
+        if not number:
+            typer.echo("")
+    typer.echo(_summary(comparison))
+
+
+def _summary(comparison: Comparison) -> str:
+    counts = comparison.counts
+    parts = [f"{counts.same} exchanges and resets are the same", f"{counts.different} differ"]
+    parts += [f"{counts.only_old} are only in the old trace"] if counts.only_old else []
+    parts += [f"{counts.only_new} are only in the new one"] if counts.only_new else []
+    free = f"; {counts.free} free fields differ (nonces, signatures, keys, times)" if counts.free else ""
+    return ", ".join(parts) + free
+
+
+def place(reading: Reading) -> str:
+    """An exchange or a reset with its number, as ``saifu trace show`` tells it."""
+    return f"{reading.number:>6}  {visible(summary(reading._replace(unexpected=())))}"
+
+
+def _lines(each: Difference) -> Iterator[str]:
+    for mark, reading in (("-", each.old), ("+", each.new)):
+        if reading is not None:
+            yield f"{mark}{place(reading)}"
+    yield from field_lines(each.fields, "was", "is")
+
+
+def field_lines(fields: Iterable[FieldDifference], old: str, new: str) -> Iterator[str]:
+    """A field on a line, and below it what it is on both sides, which ``old`` and ``new`` name."""
+    width = max(len(old), len(new))
+    for each in fields:
+        yield f"          {each.part}: {visible(each.field)}"
+        yield f"            {old:<{width}}  {_said(each.old)}"
+        yield f"            {new:<{width}}  {_said(each.new)}"
+
+
+def _said(said: Said | None) -> str:
+    if said is None:
+        return "not there"
+    shown = said.raw[:_SHOWN].hex().upper() + ("…" if len(said.raw) > _SHOWN else "")
+    return visible("  ".join(filter(None, (shown, said.words))))
+
+
+def _document(each: Difference) -> dict[str, Any]:
+    fields = [field_document(one, "old", "new") for one in each.fields]
+    return {"old": place_document(each.old), "new": place_document(each.new), "fields": fields}
+
+
+def field_document(each: FieldDifference, old: str, new: str) -> dict[str, Any]:
+    """For JSON: a field on both sides, which ``old`` and ``new`` name."""
+    return {"part": each.part, "field": each.field, old: _said_document(each.old), new: _said_document(each.new)}
+
+
+def place_document(reading: Reading | None) -> dict[str, Any] | None:
+    """For JSON: an item's number, slot and words."""
+    if reading is None:
+        return None
+    return {"number": reading.number, "slot": reading.item.slot, "name": reading.name, "text": summary(reading)}
+
+
+def _said_document(said: Said | None) -> dict[str, str] | None:
+    """A field's bytes in hex, and its words."""
+    return None if said is None else {"bytes": said.raw.hex().upper(), "words": said.words}

@@ -1,0 +1,312 @@
+"""The purse's exchanges in words: every row of the command table, every data object, and why a card declines."""
+
+import pytest
+
+from apdu.command import CommandApdu
+from apdu.commands import COMMANDS, DATA_OBJECTS, Ins
+from apdu.messages import Outcome, Resolution, Signed, TerminateOrder, UnlockOrder
+from apdu.objects import Request
+from apdu.payload import Tag, pack
+from apdu.trace.inspector import Inspector
+from apdu.trace.meaning_answers import SAID
+from apdu.trace.meaning_commands import SENT
+from apdu.trace.model import Item
+from apdu.trace.reading import Reading, summary
+from host.session import PurseSession, pin_block
+from tests.apdu.trace.taped import Tape, Taped, pay, readings, unexpected
+from tests.issuer import FAR, NOW, PIN, PUK, Issuer
+
+ISSUER = Issuer()
+FLOAT, PERSON = "00001-0000000001-6", "00001-0000000002-4"
+NEW_PIN = pin_block("2468")
+
+
+def send(card: Taped, ins: Ins, objects: dict[Tag, bytes], cla: int = 0x80) -> bytes:
+    data = pack(objects)
+    return card.transmit(CommandApdu(cla, ins, 0, 0, data, 256).encode())
+
+
+class Business:
+    """A float and a person, selected, whose exchanges are taped; parameters are read, so amounts are in euro."""
+
+    def __init__(self, initial: int = 10_000, **person: int) -> None:
+        self.tape = Tape()
+        self.left = self.tape.put(ISSUER.purse(1, initial=initial), "left")
+        self.right = self.tape.put(ISSUER.purse(2, **person), "right")
+        self.source, self.person = self.left.session(), self.right.session()
+        self.source.get_parameters()
+        self.person.get_parameters()
+
+    @property
+    def last(self) -> Reading:
+        found: list[Item] = self.tape.items
+        return readings(found)[len(found) - 1]
+
+    @property
+    def said(self) -> str:
+        return summary(self.last)
+
+
+@pytest.fixture
+def business() -> Business:
+    return Business()
+
+
+# --- commands and answers -------------------------------------------------------------------------------------
+
+
+def test_there_are_words_for_every_command_of_the_table() -> None:
+    assert SENT.keys() == {row.ins for row in COMMANDS}
+    answering = {row.ins for row in COMMANDS if row.gives} | {Ins.SELECT, Ins.GET_DATA, Ins.READ_RECORD}
+    assert answering <= SAID.keys()
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
+def test_every_command_has_its_name_its_step_and_its_words(row: type) -> None:
+    for each in COMMANDS:
+        if each is row:
+            reading = Inspector().read(_bare(each.cla, each.ins))
+            assert reading.name == each.name
+            assert reading.step == each.clause.replace("design: ", "")
+            assert reading.what
+
+
+def _bare(cla: int, ins: int) -> Item:
+    from apdu.identity import AID
+    from apdu.trace.model import Exchange
+
+    data = {Ins.SELECT: AID, Ins.INITIALIZE_UPDATE: bytes(8)}.get(Ins(ins), b"")
+    p1 = 0x04 if ins == Ins.SELECT else 0x00
+    return Exchange(CommandApdu(cla, ins, p1, 0, data).encode(), b"\x69\x85")
+
+
+def test_a_payment_is_told_with_amounts_cards_and_counters(business: Business) -> None:
+    pay(business.source, business.person, 1_250)
+    told = [summary(reading) for reading in readings(business.tape.items)][-4:]
+    assert told == [
+        f"right  REQUEST  12.50 EUR from {FLOAT}  → 9000: request 1 of {PERSON}",
+        f"left  PAY  request 1 of {PERSON}, 12.50 EUR  → 9000: value with counter 1 of {FLOAT}",
+        f"right  RECEIVE  value with counter 1 of {FLOAT}, 12.50 EUR for request 1"
+        f"  → 9000: receipt for counter 1 of {FLOAT}",
+        f"left  SETTLE  receipt for counter 1, of {PERSON}  → 9000: settled",
+    ]
+    assert [each.step for each in readings(business.tape.items)][-3] == "payer, step 2; patent S107, S310"
+
+
+def test_select_tells_card_state_balance_and_what_is_unsettled(business: Business) -> None:
+    business.source.pay(business.person.request(500, business.source.card, NOW), NOW)
+    business.left.session()
+    assert business.said == f"left  SELECT  the purse  → 9000: card {FLOAT}, active, 95.00 EUR, 1 unsettled, edition 0"
+
+
+def test_amounts_are_minor_units_until_a_currency_is_known() -> None:
+    tape = Tape()
+    tape.put(ISSUER.purse(2), "right").session().request(1_250, ISSUER.id(1), NOW)
+    assert "0 minor units" in summary(readings(tape.items)[1])
+    assert "12.50 EUR" in summary(readings(tape.items)[2])
+
+
+def test_a_refusal_and_a_resolution_bring_the_money_back(business: Business) -> None:
+    value = business.source.pay(business.person.request(500, business.source.card, NOW), NOW)
+    business.person.request(700, business.source.card, NOW)
+    business.source.settle(business.person.receive(value, NOW))
+    assert business.said == f"left  SETTLE  refusal for counter 1, of {PERSON}  → 9000: 5.00 EUR back"
+    business.source.pay(business.person.request(300, business.source.card, NOW), NOW)
+    for outcome, words in ((Outcome.NEVER_RECEIVED, "never received  → 9000: 3.00 EUR back"),):
+        resolution = Signed.make(Resolution(2, ISSUER.id(1), 2, outcome), ISSUER.orders)
+        send(business.left, Ins.SETTLE, {Tag.RESOLUTION: resolution.raw})
+        assert business.said == f"left  SETTLE  resolution for counter 2: {words}"
+    assert unexpected(business.tape.items) == []
+
+
+def test_a_value_is_given_again(business: Business) -> None:
+    business.source.pay(business.person.request(500, business.source.card, NOW), NOW)
+    business.source.give_again(1)
+    told = f"value with counter 1 of {FLOAT}, 5.00 EUR for request 1 of {PERSON}"
+    assert business.said == f"left  GIVE AGAIN  value with counter 1  → 9000: {told}"
+
+
+def test_pin_commands_tell_tries_and_never_digits() -> None:
+    business = Business()
+    card = business.right
+    told = []
+    for command in (
+        CommandApdu(0, Ins.VERIFY, 0, 0x81),
+        CommandApdu(0, Ins.VERIFY, 0, 0x81, NEW_PIN),
+        CommandApdu(0, Ins.VERIFY, 0, 0x81, PIN),
+        CommandApdu(0, Ins.VERIFY, 0, 0x81),
+        CommandApdu(0, Ins.CHANGE_REFERENCE_DATA, 0, 0x81, PIN + NEW_PIN),
+        CommandApdu(0, Ins.RESET_RETRY_COUNTER, 0, 0x81, PUK + PIN),
+    ):
+        card.transmit(command.encode())
+        told.append(business.said)
+    assert told == [
+        "right  VERIFY  is the PIN verified?  → 63C3: 3 tries left",
+        "right  VERIFY  PIN  → 63C2: 2 tries left",
+        "right  VERIFY  PIN  → 9000: verified",
+        "right  VERIFY  is the PIN verified?  → 9000: the PIN is verified",
+        "right  CHANGE REFERENCE DATA  old PIN, new PIN  → 9000: new PIN, verified",
+        "right  RESET RETRY COUNTER  resetting code, new PIN  → 9000: new PIN, with all its tries",
+    ]
+
+
+def test_history_credit_date_and_attestation_are_told(business: Business) -> None:
+    pay(business.source, business.person, 1_250)
+    person, told = business.person, []
+    person.read_record(0)
+    told.append(business.said)
+    person.put_credit(ISSUER.credit(2, 2, seen=1))
+    told.append(business.said)
+    person.put_date(ISSUER.edition(7, 5).head)
+    told.append(business.said)
+    person.attest(bytes(16))
+    told.append(business.said)
+    when = "2027-01-15 08:00 UTC"
+    assert told[0].endswith(
+        f"the newest record  → 9000: record 1, received 12.50 EUR from {FLOAT}, counter 1, request 1, "
+        f"balance 12.50 EUR, {when}"
+    )
+    assert told[1].endswith(
+        "PUT CREDIT  serial 2, until 2027-05-11, 1000 payments, 10000.00 EUR, records seen to 1  → 9000: stored"
+    )
+    assert told[2].endswith(f"PUT DATE  edition 7 of {when}, 1 card listed  → 9000: kept")
+    assert told[3].endswith(
+        f"9000: card {PERSON}, active, 12.50 EUR, counter 0, request 1, record 1, edition 7, {when}"
+    )
+    assert unexpected(business.tape.items) == []
+
+
+def test_lock_out_unlock_and_the_end_of_a_card_are_told(business: Business) -> None:
+    edition, person, told = ISSUER.edition(7, 2, 3), business.person, []
+    person.lock_out(edition.head, edition.tree.prove(2))
+    told.append(business.said)
+    person.select()
+    told.append(business.said)
+    person.unlock(Signed.make(UnlockOrder(2, ISSUER.id(2), 8), ISSUER.orders))
+    told.append(business.said)
+    person.terminate(Signed.make(TerminateOrder(2, ISSUER.id(2)), ISSUER.orders))
+    told.append(business.said)
+    assert "LOCK OUT  edition 7 of " in told[0]
+    assert told[0].endswith("2 cards listed, proof with 0 forks  → 9000: locked out")
+    assert f"6283: card {PERSON}, locked out, 0.00 EUR, edition 7" in told[1]
+    assert told[2] == f"right  UNLOCK  {PERSON}, believes edition 8 and later  → 9000: active again"
+    assert told[3] == f"right  TERMINATE  {PERSON}  → 9000: terminated for ever"
+    assert unexpected(business.tape.items) == []
+
+
+OBJECTS = {
+    "status": f"card {PERSON}, active, 12.50 EUR, edition 7",
+    "parameters": f"{PERSON}, person, holds to 1000.00 EUR, moves to 500.00 EUR, PIN above 50.00 EUR",
+    "counters": "0 payments, 2 requests, the last is open, 1 record, 0 seen, 2027-01-15 08:00 UTC",
+    "certificate": f"{PERSON}, person, until 2027-05-11",
+    "credit": "serial 1, until 2027-05-11, 1000 payments, 10000.00 EUR, records seen to 0; used 0 payments, 0.00 EUR",
+    "head": "edition 7 of 2027-01-15 08:00 UTC, 1 card listed",
+    "unsettled transfers": "none",
+    "capacities": "version 1, 64 records, 4 unsettled transfers, 1024 bytes a command",
+    "reference data": "tries left: PIN 3, verified, resetting code 10",
+}
+
+
+def test_every_data_object_is_told(business: Business) -> None:
+    pay(business.source, business.person, 1_250)
+    business.person.request(500, business.source.card, NOW)
+    business.person.put_date(ISSUER.edition(7, 5).head)
+    business.person.verify(PIN)
+    told = {}
+    for row in DATA_OBJECTS:
+        business.right.transmit(CommandApdu(0, Ins.GET_DATA, row.number >> 8, row.number & 0xFF, b"", 256).encode())
+        told[business.last.what] = business.last.outcome.removeprefix("9000: ")
+    assert told == OBJECTS
+    business.source.pay(business.person.request(500, business.source.card, NOW), NOW)
+    business.source.get_unsettled()
+    assert business.last.outcome == f"9000: counter 1, 5.00 EUR for {PERSON}" or business.last.outcome == (
+        f"9000: counter 2, 5.00 EUR for {PERSON}"
+    )
+
+
+# --- why ------------------------------------------------------------------------------------------------------
+
+
+def declined(business: Business) -> str:
+    """The last outcome, without the text that all outcomes of its word share."""
+    outcome = business.last.outcome
+    return f"{outcome[:4]} {outcome[outcome.rindex('(') :]}"
+
+
+def requested(business: Business, amount: int, currency: int = 978) -> dict[Tag, bytes]:
+    """What PAY takes, for a request that was not made."""
+    certificate = business.person.request(1, business.source.card, NOW).certificate
+    return {Tag.CERTIFICATE: certificate.raw, Tag.REQUEST: Request(9, bytes(8), amount, currency).encode()}
+
+
+def paid_in(business: Business, amount: int) -> None:
+    pay(business.source, business.person, amount)
+
+
+def test_too_little_money_is_told_with_what_is_there(business: Business) -> None:
+    send(business.left, Ins.PAY, requested(business, 20_000))
+    assert declined(business) == "9504 (200.00 EUR wanted, 100.00 EUR there)"
+
+
+def test_a_pin_that_is_wanted_is_told_with_the_limit() -> None:
+    business = Business(pin_above=100)
+    paid_in(business, 500)
+    other = business.source.request(300, ISSUER.id(2), NOW)
+    send(business.right, Ins.PAY, {Tag.CERTIFICATE: other.certificate.raw, Tag.REQUEST: other.request.encode()})
+    assert declined(business) == "6982 (the PIN is wanted for 3.00 EUR: it is above 1.00 EUR)"
+
+
+def test_limits_of_the_purse_are_told() -> None:
+    business = Business(balance_max=1_000, transfer_max=900)
+    send(business.right, Ins.REQUEST, {Tag.AMOUNT: (950).to_bytes(4), Tag.CARD_ID: ISSUER.id(1)})
+    assert declined(business) == "9506 (9.50 EUR, 9.00 EUR at most)"
+    paid_in(business, 800)
+    send(business.right, Ins.REQUEST, {Tag.AMOUNT: (300).to_bytes(4), Tag.CARD_ID: ISSUER.id(1)})
+    assert declined(business) == "9505 (3.00 EUR wanted, 8.00 EUR there, 10.00 EUR at most)"
+
+
+def test_another_currency_another_card_and_a_late_date_are_told(business: Business) -> None:
+    send(business.left, Ins.PAY, requested(business, 100, 392))
+    assert declined(business) == "9510 (100 JPY)"
+    send(business.right, Ins.REQUEST, {Tag.AMOUNT: (5).to_bytes(4), Tag.CARD_ID: ISSUER.id(2)})
+    assert declined(business) == f"950C (for {PERSON}, this is {PERSON})"
+    send(business.left, Ins.PAY, {**requested(business, 100), Tag.DATE: (FAR + 86400).to_bytes(4)})
+    assert declined(business) == "950A (the other's is good until 2027-05-11 01:46 UTC, it is 2027-05-12 01:46 UTC)"
+    send(business.right, Ins.REQUEST, {
+        Tag.AMOUNT: (5).to_bytes(4), Tag.CARD_ID: ISSUER.id(1), Tag.DATE: (FAR + 86400).to_bytes(4),
+    })  # fmt: skip
+    assert declined(business) == "9502 (on 2027-05-12 01:46 UTC)"
+
+
+def test_what_is_older_is_told_beside_what_the_card_has(business: Business) -> None:
+    business.person.put_date(ISSUER.edition(7, 5).head)
+    send(business.right, Ins.PUT_DATE, {Tag.HEAD: ISSUER.edition(6, 5).head.raw})
+    assert declined(business) == "950D (edition 6, the card has seen 7)"
+    business.person.put_credit(ISSUER.credit(2, 3))
+    send(business.right, Ins.PUT_CREDIT, {Tag.CREDIT: ISSUER.credit(2, 2).raw})
+    assert declined(business) == "950D (serial 2, the card has 3)"
+
+
+def test_what_is_not_there_and_what_the_state_forbids_is_told(business: Business) -> None:
+    send(business.left, Ins.GIVE_AGAIN, {Tag.COUNTER: (5).to_bytes(4)})
+    assert declined(business) == "6A88 (no unsettled transfer with counter 5)"
+    business.right.transmit(CommandApdu(0x80, Ins.GENERATE_KEY_PAIR, 0x80, 0).encode())
+    assert declined(business) == "6985 (the card is active)"
+    card = business.tape.put(business.right.slot, "again")
+    send(card, Ins.REQUEST, {Tag.AMOUNT: (5).to_bytes(4), Tag.CARD_ID: ISSUER.id(1)})
+    assert declined(business) == "6985 (nothing is selected)"
+
+
+def test_data_that_do_not_parse_are_told_as_such(business: Business) -> None:
+    business.left.transmit(bytes.fromhex("80320000028501"))
+    assert business.last.what.startswith("2 bytes that do not parse: ")
+    assert business.last.outcome.startswith("6A80 wrong data")
+    assert business.last.unexpected == ()
+
+
+def test_a_blank_card_is_told(business: Business) -> None:
+    from host.model import ModelSlot, memory_card
+    from tests.issuer import CHIP
+
+    PurseSession(business.tape.put(ModelSlot("blank", memory_card(CHIP)), "blank"))
+    assert business.last.outcome.startswith("9000: card without an ID, blank, 0.00 EUR")
