@@ -51,6 +51,8 @@ def stats(
         for reading in found:
             if wanted in reading.item.slot.casefold():
                 statistics.add(reading)
+    if slot and not statistics.slots:
+        raise InputError(f"--slot {slot}: nothing in this trace is of such a slot")
     emit(as_json, {"form": form} | statistics.document(), [])
     if not as_json:
         _show(statistics)

@@ -211,9 +211,11 @@ def _beside_tshark(file: Path, rounds: int) -> dict[str, Any]:
     return told | {"tshark_per_second": round(exchanges / tshark), "ratio": round(tshark / process, 3)}
 
 
-def decoding(sizes: tuple[int, ...] = SIZES, rounds: int = ROUNDS) -> tuple[list[dict[str, Any]], list[Criterion]]:
+def decoding(
+    sizes: tuple[int, ...] = SIZES, rounds: int = ROUNDS, payments: int = PAYMENTS
+) -> tuple[list[dict[str, Any]], list[Criterion]]:
     """Point 1: captures of each size, the limits for the last; memory from the first to the last."""
-    items, marks = business()
+    items, marks = business(payments)
     figures = list[dict[str, Any]]()
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:

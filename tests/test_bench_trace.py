@@ -70,7 +70,7 @@ def test_a_capture_has_as_many_exchanges_as_it_says_and_is_decoded_in_a_process_
 
 
 def test_each_size_is_measured_and_the_limits_are_for_the_last() -> None:
-    figures, criteria = decoding((100, 300), rounds=1)
+    figures, criteria = decoding((100, 300), rounds=1, payments=20)
     assert [one["exchanges"] for one in figures] == [100, 300]
     assert [one.limit for one in criteria] == [30_000, 1.1, 0.3]
     assert criteria[0].measured == figures[1]["per_second"]
@@ -78,7 +78,7 @@ def test_each_size_is_measured_and_the_limits_are_for_the_last() -> None:
 
 def test_without_tshark_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
-    figures, criteria = decoding((100,), rounds=1)
+    figures, criteria = decoding((100,), rounds=1, payments=20)
     assert figures[0]["ratio"] is None
     assert (criteria[-1].holds, criteria[-1].note) == (None, "tshark is not installed")
 

@@ -142,8 +142,9 @@ class Inspector:
         waiting, named = place.waiting, name_of(item.command, "saifu" if place.ours else "")
         if waiting is None:
             text = nothing_to_fetch(place) if place.ours else ""
+            row = _own(place, item.command)
             words = _generic(place, item.command, item.response)
-            return words._replace(unexpected=(*words.unexpected, text) if text else words.unexpected)
+            return words._replace(step=step_of(row) if row is not None else "", unexpected=(text,) if text else ())
         words = self._answered(place, item, waiting.command, waiting.pieces, item.response)
         told = f"{words.name}  {words.what}".rstrip()
         return words._replace(standard=named.standard, name=named.name, what=f"of {told}")

@@ -65,8 +65,13 @@ class Times:
         self._classes[math.floor(math.log(max(seconds, _LEAST)) / _STEP)] += 1
 
     def quantile(self, part: float) -> float:
-        """The value below which ``part`` of all are (0.5: the median, nearest rank), within 1 %; 0 of none."""
+        """The value below which ``part`` of all are (0.5: the median, nearest rank), within 1 %; 0 of none.
+
+        What is shorter than a microsecond counts as that, unless all are.
+        """
         rank, seen = math.ceil(part * self.count), 0
+        if rank >= self.count:
+            return self.most
         for number in sorted(self._classes):
             seen += self._classes[number]
             if seen >= rank:

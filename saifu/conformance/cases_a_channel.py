@@ -20,7 +20,7 @@ __all__ = ["UNREACHED"]
 
 UNREACHED: dict[str, str] = {
     "INITIALIZE UPDATE 3": "it takes 16777215 commands to bring the sequence counter to its end",
-    "EXTERNAL AUTHENTICATE 2": "without tries INITIALIZE UPDATE is declined already, and a failed try ends what it began",
+    "EXTERNAL AUTHENTICATE 2": "without tries INITIALIZE UPDATE is declined, and a failed try ends what it began",
 }
 """Rows whose declining side no terminal can bring about, and why."""
 

@@ -1,4 +1,7 @@
-"""Credit information: PUT CREDIT, ATTEST, what credit allows, and its renewal."""
+"""Credit information: PUT CREDIT, ATTEST, what credit allows, and its renewal.
+
+What is good comes before what is declined: so that nothing hides what a declined command has changed.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -48,10 +51,9 @@ def _active(stand: Stand) -> None:
 @_credited("PUT CREDIT 1", "credit information has its layout")
 def _layout(stand: Stand) -> None:
     _active(stand)
-    good = _signed(stand).raw
-    for wrong in misshapen(good):
+    _offer(stand, _signed(stand).raw)
+    for wrong in misshapen(_signed(stand).raw):
         _offer(stand, wrong, W.WRONG_DATA)
-    _offer(stand, good)
 
 
 @_credited("PUT CREDIT 2", "credit information of another card or issuer is declined, whatever is in it")
@@ -69,14 +71,12 @@ def _other_card(stand: Stand) -> None:
 @_credited("PUT CREDIT 3", "the serial is higher than the stored one's, by one or by more")
 def _serial(stand: Stand) -> None:
     _active(stand)
-    now = stand.credit.serial
-    for old in (0, now - 1, now):
-        _offer(stand, _signed(stand, serial=old).raw, W.OLDER)
-    again = stand.card.twin.cells.credit.get()
-    _offer(stand, again, W.OLDER)
-    _offer(stand, _signed(stand, serial=now + 5).raw)
-    _offer(stand, _signed(stand, serial=now + 4).raw, W.OLDER)
+    _offer(stand, _signed(stand, serial=stand.credit.serial + 5).raw)
     _offer(stand, _signed(stand).raw)
+    now = stand.credit.serial
+    for old in (0, now - 2, now - 1, now):
+        _offer(stand, _signed(stand, serial=old).raw, W.OLDER)
+    _offer(stand, stand.card.twin.cells.credit.get(), W.OLDER)
 
 
 @_credited("PUT CREDIT 3", "the center has seen no fewer records than before")
@@ -84,28 +84,28 @@ def _seen_less(stand: Stand) -> None:
     stand.ready()
     stand.renew()
     seen = stand.credit.seen
+    _offer(stand, _signed(stand, seen=seen).raw)
     for less in (0, seen - 1):
         _offer(stand, _signed(stand, seen=less).raw, W.OLDER)
-    _offer(stand, _signed(stand, seen=seen).raw)
 
 
 @_credited("PUT CREDIT 4", "the center has seen no more records than there are")
 def _seen_more(stand: Stand) -> None:
     _active(stand)
     newest = stand.card.twin.cells.record.number()
+    _offer(stand, _signed(stand, seen=newest).raw)
     for more in (newest + 1, 0xFFFFFFFF):
         _offer(stand, _signed(stand, seen=more).raw, W.WRONG_DATA)
         _offer(stand, _signed(stand, seen=more, serial=0).raw, W.OLDER)
-    _offer(stand, _signed(stand, seen=newest).raw)
 
 
 @_credited("PUT CREDIT 5", "a signature that is not that of the center's key for orders is declined")
 def _forged(stand: Stand) -> None:
     _active(stand)
+    _offer(stand, twin_of(_signed(stand).raw))
     good = _signed(stand).raw
     for forged in (*forgeries(good, stand.issuer.orders, 24), *signed_by_other_center_keys(good, stand.issuer)):
         _offer(stand, forged, W.SIGNATURE_INVALID)
-    _offer(stand, twin_of(good))
 
 
 @_credited("PUT CREDIT", "with new credit information payments and amount are counted from 0")
@@ -125,9 +125,10 @@ def _counts(stand: Stand) -> None:
 def _date(stand: Stand) -> None:
     _active(stand)
     now = stand.now
-    for issued in (now + 2, now + 1, 0, now + 2, now + 3):
+    for issued, date in ((now + 2, now + 2), (now + 1, now + 2), (0, now + 2), (now + 3, now + 3)):
         stand.renew(issued=issued)
-    must(stand.card.session().get_counters().date == now + 3, "the date is not the latest date of issue")
+        told = stand.card.session().get_counters().date
+        must(told == date, f"the date is {told}, and the latest date of issue {date}")
 
 
 # --- what credit allows ----------------------------------------------------------------------------------------

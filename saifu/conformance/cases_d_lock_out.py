@@ -1,4 +1,7 @@
-"""Lock-out and date: LOCK OUT, PUT DATE and UNLOCK, and what a locked-out card answers."""
+"""Lock-out and date: LOCK OUT, PUT DATE and UNLOCK, and what a locked-out card answers.
+
+What is good comes before what is declined, or an audit between: nothing hides what a declined command has changed.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -98,10 +101,9 @@ def _of_others(stand: Stand, head: Head) -> Iterator[bytes]:
 
 @_in_date("PUT DATE 1", "a head has its layout")
 def _head_layout(stand: Stand) -> None:
-    good = stand.edition().head.raw
-    for wrong in misshapen(good):
+    _put_date(stand, stand.edition().head.raw)
+    for wrong in misshapen(stand.edition().head.raw):
         _put_date(stand, wrong, W.WRONG_DATA)
-    _put_date(stand, good)
 
 
 @_in_date("PUT DATE 2", "heads of another issuer are declined, whoever signed them")
@@ -115,17 +117,17 @@ def _head_of_others(stand: Stand) -> None:
 @_in_date("PUT DATE 3", "a head of an older edition is declined and moves no date")
 def _older_head(stand: Stand) -> None:
     _put_date(stand, stand.edition(ahead=2).head.raw)
+    _put_date(stand, stand.edition(ahead=0).head.raw)
     for older in (_seen(stand) - 1, 0):
         _put_date(stand, stand.issuer.edition(older, time=stand.now + 10).head.raw, W.OLDER)
-    _put_date(stand, stand.edition(ahead=0).head.raw)
 
 
 @_in_date("PUT DATE 4", "a head that is not signed by the center's key for orders is declined", LOCKED_OUT)
 def _forged_head(stand: Stand) -> None:
-    good = stand.edition().head.raw
-    for forged in _wrongly_signed(stand, good, _TIME):
+    _put_date(stand, twin_of(stand.edition().head.raw))
+    later = stand.issuer.edition(_seen(stand) + 1, time=stand.now + 10).head.raw
+    for forged in _wrongly_signed(stand, later, _TIME):
         _put_date(stand, forged, W.SIGNATURE_INVALID)
-    _put_date(stand, twin_of(good))
 
 
 def _kept(stand: Stand, head: Signed[Head], date: int) -> None:
@@ -235,6 +237,7 @@ def _spoilt_proofs(stand: Stand) -> None:
         _lock_out(stand, edition.head.raw, spoilt.encode(), W.NOT_LISTED)
     for other in (stand.edition(SERIAL), stand.edition()):
         _lock_out(stand, other.head.raw, proof.encode(), W.NOT_LISTED)
+    stand.audit()
     _lock_out(stand, edition.head.raw, proof.encode())
     stand.unlock()
 
@@ -356,6 +359,7 @@ def _forged_order(stand: Stand) -> None:
     good = _order(stand, _seen(stand) + 4)
     for forged in _wrongly_signed(stand, good, UnlockOrder.SIZE - 1):
         _unlock(stand, forged, W.SIGNATURE_INVALID)
+    stand.audit()
     _unlock(stand, twin_of(good))
 
 

@@ -88,10 +88,18 @@ class Report:
             _table(
                 ("command", *(outcome.value for outcome in Outcome)), ([name, *c.values()] for name, c in self.rows())
             ),
-            *(_section(clause, results) for clause, results in self.by(lambda r: r.case.clause).items()),
+            *(_section(*each) for each in sorted(self.by(lambda r: r.case.clause).items(), key=_place)),
             "</main></body></html>\n",
         ]
         return "\n".join(parts).encode()
+
+
+def _place(group: tuple[str, object]) -> tuple[int, str, int]:
+    """Where a clause stands: what is about all commands first, then the commands in the order of their table."""
+    heading, _, number = group[0].rpartition(" ")
+    name = heading if number.isdigit() else group[0]
+    names = [row.name for row in COMMANDS]
+    return names.index(name) + 1 if name in names else 0, name, int(number) if number.isdigit() else 0
 
 
 def _sums(name: str, results: Iterable[Result]) -> dict[str, str]:

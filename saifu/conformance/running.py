@@ -90,6 +90,8 @@ class Running:
     """Whether to end with the first failure."""
     results: list[Result] = field(default_factory=list)
     found: LifeCycle = LifeCycle.BLANK
+    lost: str = ""
+    """Why the card cannot be tested any more, after a failure."""
     _told: list[Told] = field(default_factory=list)
 
     def run(self) -> list[Result]:
@@ -105,7 +107,8 @@ class Running:
             self._run_state(state, [case for case in of_state if not case.spare])
             if self._ended:
                 break
-        self._give_back()
+        if not self.lost:
+            self._give_back()
         return self.results
 
     @property
@@ -125,14 +128,19 @@ class Running:
     def _run_state(self, state: LifeCycle, cases: list[Case]) -> None:
         if state is LifeCycle.TERMINATED:
             self._run_spare(cases)
-        elif self._come_into(self.stand, state):
-            for case in cases:
-                self._run_one(self.stand, case)
-                if self._ended:
-                    return
+        elif self.lost or not self._come_into(self.stand, state):
+            self._skip(cases, self.lost or f"the card is {self.stand.card.state.text}: it cannot become {state.text}")
         else:
-            at = self.stand.card.state.text
-            self._skip(cases, f"the card is {at}: it cannot become {state.text}")
+            self._run_all(cases)
+
+    def _run_all(self, cases: list[Case]) -> None:
+        for case in cases:
+            if self.lost:
+                self._skip([case], self.lost)
+            else:
+                self._run_one(self.stand, case)
+            if self._ended:
+                return
 
     def _come_into(self, stand: Stand, state: LifeCycle) -> bool:
         """Whether the card is in the state, after the one step that leads to it if that is needed."""
@@ -180,15 +188,15 @@ class Running:
         outcome, why, deviation = _outcome(stand, case)
         spent = time.perf_counter() - begin
         self._add(Result(case, outcome, why, deviation, stand.card.told.exchanges - said, spent))
-        if outcome is Outcome.FAILED and not self._ended:
-            self._meet_again(stand)
+        if outcome is Outcome.FAILED and stand is self.stand and not self._ended:
+            self._meet_again()
 
-    def _meet_again(self, stand: Stand) -> None:
+    def _meet_again(self) -> None:
         """After a failure the twin is made what the card is now; a card that makes that impossible is given up."""
         try:
-            stand.card.meet()
+            self.stand.card.meet()
         except SaifuError as error:
-            raise DeviationError(f"after that the card cannot be tested any more: {error}") from None
+            self.lost = f"after a failure the card cannot be tested any more: {error}"
 
     def _skip(self, cases: list[Case], why: str) -> None:
         for case in cases:

@@ -50,6 +50,7 @@ class Stand:
         self.card, self.issuer = subject, subject.issuer
         self._spare = spare
         self._others: dict[Role, ModelSlot] = {}
+        self._sizes: dict[tuple[Ins, int, int], int] = {}
 
     @property
     def id(self) -> CardId:
@@ -151,8 +152,13 @@ class Stand:
         """Everything that anybody can read, in lock-step: so a change that no answer showed is seen."""
         self.card.fresh()
         for row in DATA_OBJECTS:
-            self.card.send(Ins.GET_DATA, sw=None, p1=row.number >> 8, p2=row.number & 0xFF)
-        self.card.send(Ins.READ_RECORD, sw=None, p1=1, p2=0x0C)
+            self._read(Ins.GET_DATA, row.number >> 8, row.number & 0xFF)
+        self._read(Ins.READ_RECORD, 1, 0x0C)
+
+    def _read(self, ins: Ins, p1: int, p2: int) -> None:
+        """Ask for as many bytes as there were the last time: at T=0 another Le costs an exchange."""
+        before = self._sizes.get((ins, p1, p2)) or 256
+        self._sizes[ins, p1, p2] = len(self.card.send(ins, sw=None, p1=p1, p2=p2, ne=before))
 
     def edition(self, *serials: int, ahead: int = 1) -> Edition:
         """An edition of the blacklist, ``ahead`` of the newest that the card has seen."""

@@ -4,7 +4,6 @@ import pytest
 
 from saifu.conformance.case import Case
 from saifu.conformance.running import Running, failures
-from saifu.conformance.subject import DeviationError
 from saifu.conformance.suite import suite
 from tests.saifu.conformance import mutants_card, mutants_purse
 from tests.saifu.conformance.cards import stand_of
@@ -27,10 +26,7 @@ def of_section(clause: str) -> list[Case]:
 def failed_at(mutant: Mutant) -> set[str]:
     """Clauses at which a wrong card fails, of the section that it breaks."""
     running = Running(stand_of(MutantCard(mutant), lambda: MutantCard(mutant)), of_section(mutant.clause))
-    try:
-        running.run()
-    except DeviationError:
-        assert running.results, "the card could not be met at all"
+    running.run()
     return {result.case.clause for result in failures(running.results)}
 
 

@@ -116,3 +116,17 @@ def test_a_card_that_cannot_be_personalized_fails_there_and_skips_the_rest() -> 
     results = run(stand_of(card), case(S.ACTIVE), case(S.LOCKED_OUT))
     assert [result.case.state for result in failures(results)] == [S.ACTIVE]
     assert outcomes(results, "good") == [Outcome.SKIPPED, Outcome.SKIPPED]
+
+
+def test_a_card_that_falls_silent_is_given_up_and_all_the_rest_is_told() -> None:
+    card: SpoiltCard = blank_card()
+
+    def silence(stand: Stand) -> None:
+        card.spoil = lambda _, answer: b"\x6f\0" if answer else answer
+        failing(stand)
+
+    running = Running(stand_of(card), [case(S.ACTIVE, silence), case(S.ACTIVE), case(S.LOCKED_OUT)])
+    results = running.run()
+    assert [result.case.title for result in failures(results)] == ["silence"]
+    assert outcomes(results, "good") == [Outcome.SKIPPED, Outcome.SKIPPED]
+    assert all("cannot be tested any more" in result.why for result in results if result.case.title == "good")
