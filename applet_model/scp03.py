@@ -122,7 +122,8 @@ class CardChannel:
     def _decrypt(self, data: bytes) -> bytes:
         if len(data) % BLOCK:
             raise SecureMessagingError("length")
-        padded = cbc_decrypt(self._keys.enc, self._icv(0x00), data).rstrip(b"\0")
-        if padded[-1:] != b"\x80":
+        padded = cbc_decrypt(self._keys.enc, self._icv(0x00), data)
+        marked = padded.rstrip(b"\0")
+        if marked[-1:] != b"\x80" or len(padded) - len(marked) >= BLOCK:
             raise SecureMessagingError("padding")
-        return padded[:-1]
+        return marked[:-1]

@@ -25,6 +25,13 @@ MOST_SLOTS = 256
 
 _C_ENC, _R_MAC, _R_ENC = 0x02, 0x10, 0x20
 _ENDS = (StatusWord.SECURE_MESSAGING_DATA, StatusWord.SECURE_MESSAGING_NOT_SUPPORTED)
+_BEFORE_THE_MAC = (
+    StatusWord.CHANNEL_NOT_SUPPORTED,
+    StatusWord.CHAINING_NOT_SUPPORTED,
+    StatusWord.INS_NOT_SUPPORTED,
+    StatusWord.CLA_NOT_SUPPORTED,
+)
+"""Words with which a command is declined before anybody looks at its MAC: the channel is as it was."""
 _SELECTED = (0x90, 0x62)
 
 
@@ -98,7 +105,7 @@ class SecureListener:
     def _authenticate(self, exchange: Exchange, command: CommandApdu, answer: ResponseApdu) -> Opened | None:
         """EXTERNAL AUTHENTICATE: the host's proof, and what the card says to it."""
         channel = self._channels.get(exchange.slot)
-        if channel is None or channel.level:
+        if channel is None or channel.level or answer.sw not in (StatusWord.OK, StatusWord.SECURITY_STATUS):
             return None
         cryptogram, accepted = channel.check_mac(command), answer.sw == StatusWord.OK
         good = cryptogram is not None and bytes_eq(cryptogram, channel.keys.host_cryptogram(channel.context))
@@ -106,14 +113,14 @@ class SecureListener:
             channel.level = command.p1
         else:
             self.reset(exchange.slot)
-        if good == accepted or (good and answer.sw != StatusWord.SECURITY_STATUS):
+        if good == accepted:
             return None
         return Opened(exchange, (_judged("the host's proof", good),))
 
     def _secured(self, exchange: Exchange, command: CommandApdu, answer: ResponseApdu) -> Opened | None:
         """A command with a MAC, and its answer."""
         channel = self._channels.get(exchange.slot)
-        if channel is None or not channel.level:
+        if channel is None or not channel.level or (answer.sw in _BEFORE_THE_MAC and not answer.data):
             return None
         if answer.sw in _ENDS and not answer.data:
             self.reset(exchange.slot)

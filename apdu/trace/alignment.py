@@ -1,8 +1,8 @@
 """Two traces side by side: which exchange of one is which of the other, though some may be missing.
 
-Traces of any length are read in windows. Equal commands at the head of both go on at once; where they are not equal, the
-fewest exchanges are left out after which both go on alike (E. Myers, An O(ND) difference algorithm, 1986). So a gap is
-bridged when it is shorter than a window.
+Traces of any length are read in windows. Equal commands at the head of both go on at once; where they are not equal,
+the fewest exchanges are left out after which both go on alike (E. Myers, An O(ND) difference algorithm, 1986). So a
+gap is bridged when it is shorter than a window.
 """
 
 from collections import deque
@@ -36,6 +36,10 @@ def align(old: Iterable[Reading], new: Iterable[Reading]) -> Iterator[Pair]:
     while one.fill() | other.fill():
         slots.learn(one, other)
         tokens = [slots.token(each) for each in one.window], [_token(each, each.item.slot) for each in other.window]
+        if not (one.window and other.window):
+            yield from ((each, None) for each in one.take(len(one.window)))
+            yield from ((None, each) for each in other.take(len(other.window)))
+            continue
         same = _common(*tokens)
         if same:
             yield from zip(one.take(same), other.take(same), strict=True)

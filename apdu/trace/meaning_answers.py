@@ -111,11 +111,11 @@ def _data_object(heard: Heard) -> str:
 
 
 def _parameters(told: Fields) -> str:
-    def amount(value: int) -> str:
+    def _amount(value: int) -> str:
         return amount_text(value, told.currency)
 
-    holds = f"holds to {amount(told.balance_max)}, moves to {amount(told.transfer_max)}"
-    return f"{card_text(told.card)}, {Role(told.role).name.lower()}, {holds}, PIN above {amount(told.pin_above)}"
+    holds = f"holds to {_amount(told.balance_max)}, moves to {_amount(told.transfer_max)}"
+    return f"{card_text(told.card)}, {Role(told.role).name.lower()}, {holds}, PIN above {_amount(told.pin_above)}"
 
 
 def _counters(told: Fields) -> str:

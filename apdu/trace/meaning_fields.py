@@ -71,7 +71,7 @@ def reader(kind: type[Record], *, signed: bool = False) -> Reader:
     make: Any = namedtuple
     fields, new, numbers = make(name, tuple(kind.LAYOUT)), tuple.__new__, _numbers(kind)
 
-    def read(raw: bytes) -> Fields:
+    def _read(raw: bytes) -> Fields:
         if len(raw) != size:
             raise FormatError(f"{name} has {size} bytes, not {len(raw)}")
         if not raw.startswith(head):
@@ -82,16 +82,16 @@ def reader(kind: type[Record], *, signed: bool = False) -> Reader:
                 raise FormatError(f"{name}: {values[place]:02X} is no {fields._fields[place]}")
         return new(fields, values)
 
-    return read
+    return _read
 
 
 def _octets(*sizes: int) -> Reader:
-    def read(raw: bytes) -> Fields:
+    def _read(raw: bytes) -> Fields:
         if len(raw) not in sizes:
             raise FormatError(f"{len(raw)} bytes, not {' or '.join(map(str, sizes))}")
         return raw
 
-    return read
+    return _read
 
 
 def _number(raw: bytes) -> Fields:
@@ -190,13 +190,13 @@ def objects(takes: Sequence[Tag], optional: Sequence[Tag] = (), *, ends: bool = 
     usual = [tags for tags in (takes, *((*takes, tag) for tag in optional)) if tags and _SIZES.keys() >= set(tags)]
     shapes = _shapes(usual, readers) if not ends else {}
 
-    def read(raw: bytes) -> Objects:
+    def _read(raw: bytes) -> Objects:
         shape = shapes.get((len(raw), raw[0])) if raw else None
         if shape is not None and (found := shape.read(raw)) is not None:
             return found
         return {tag: readers[tag](value) for tag, value in unpack(raw, takes, optional).items()}
 
-    return read
+    return _read
 
 
 _STATUS = PurseStatus.SIZE

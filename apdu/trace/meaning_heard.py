@@ -103,13 +103,13 @@ def brings_back(heard: Heard) -> bool:
 def _one(read: Callable[[bytes], Objects]) -> Callable[[bytes], Objects]:
     """SETTLE takes one of its objects, RECEIVE answers with one of its own."""
 
-    def read_one(raw: bytes) -> Objects:
+    def _read_one(raw: bytes) -> Objects:
         found = read(raw)
         if len(found) != 1:
             raise FormatError(f"{len(found)} objects are there, not one")
         return found
 
-    return read_one
+    return _read_one
 
 
 def _store_data(raw: bytes) -> Objects:
@@ -126,17 +126,17 @@ _GIVEN |= {Ins.SETTLE: _one(_GIVEN[Ins.SETTLE]), Ins.STORE_DATA: _store_data}
 
 
 def _got(read: Callable[[bytes], Objects]) -> Callable[[Heard], None]:
-    def take_apart(heard: Heard) -> None:
+    def _take_apart(heard: Heard) -> None:
         heard.got = read(heard.answer)
 
-    return take_apart
+    return _take_apart
 
 
 def _record(read: Callable[[bytes], Fields]) -> Callable[[Heard], None]:
-    def take_apart(heard: Heard) -> None:
+    def _take_apart(heard: Heard) -> None:
         heard.record = read(heard.answer)
 
-    return take_apart
+    return _take_apart
 
 
 def _select(heard: Heard) -> None:

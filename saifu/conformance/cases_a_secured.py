@@ -143,7 +143,8 @@ def _out_of_order(stand: Stand) -> None:
 
 @case("Order of checks 7", "no padding, and no whole blocks, get 6988 under a right MAC too, and end the channel", P)
 def _padding(stand: Stand) -> None:
-    padded = (bytes(2 * BLOCK), b"\x81".rjust(BLOCK, b"\1"), b"\x80\1".ljust(BLOCK, b"\0"))
+    too_long = b"\x01\x80".ljust(2 * BLOCK, b"\0")
+    padded = (bytes(2 * BLOCK), b"\x81".rjust(BLOCK, b"\1"), b"\x80\1".ljust(BLOCK, b"\0"), too_long)
     _end(stand.card, *(partial(_first_padded, padded=one) for one in padded))
     _end(stand.card, *(partial(Channel.first, wire=bytes(size)) for size in (1, BLOCK - 1, BLOCK + 1)))
 

@@ -208,11 +208,11 @@ class Running:
 
     def _give_back(self) -> None:
         """The state in which the card was found, if there is a way back to it."""
-        stand = self.stand
-        if self.found is LifeCycle.LOCKED_OUT and stand.card.state is LifeCycle.ACTIVE:
-            stand.lock_out()
-        elif self.found is not LifeCycle.LOCKED_OUT and stand.card.state is LifeCycle.LOCKED_OUT:
-            stand.ready()
+        now, locked = self.stand.card.state, LifeCycle.LOCKED_OUT
+        if self.found is locked and now is LifeCycle.ACTIVE:
+            self._step(self.stand, Case("Life cycle", "the card is locked out again at the end", locked, _lock_out))
+        elif self.found is not locked and now is locked:
+            self._step(self.stand, Case("Life cycle", "the card is active at the end", LifeCycle.ACTIVE, Stand.ready))
 
 
 def _is_undone(stand: Stand, case: Case) -> bool:

@@ -169,7 +169,16 @@ def test_right_padding() -> None:
     assert channel.unwrap(command).data == b"data"
 
 
-@pytest.mark.parametrize("padded", [bytes(BLOCK), bytes(2 * BLOCK), b"data".ljust(BLOCK, b"\0"), b"\x81" * BLOCK])
+@pytest.mark.parametrize(
+    "padded",
+    [
+        bytes(BLOCK),
+        bytes(2 * BLOCK),
+        b"data".ljust(BLOCK, b"\0"),
+        b"\x81" * BLOCK,
+        b"data\x80".ljust(2 * BLOCK, b"\0"),  # a block of zeros too many
+    ],
+)
 def test_wrong_padding(padded: bytes) -> None:
     channel, command = authentic(BARE, 0x03, encrypted(padded))
     with pytest.raises(SecureMessagingError):

@@ -135,6 +135,16 @@ def test_a_proof_refused_with_reason_is_no_fault() -> None:
     assert heard(wire.exchanges) == [None] * len(wire.exchanges)
 
 
+def test_what_is_declined_before_its_mac_is_looked_at_leaves_the_channel_as_it_was() -> None:
+    exchanges = recorded(0x33)
+    chained = replace(exchanges[3], command=b"\x94" + exchanges[3].command[1:], response=b"\x68\x84")
+    odd_level = replace(exchanges[2], command=exchanges[2].command[:2] + b"\x02" + exchanges[2].command[3:])
+    refused = replace(odd_level, response=b"\x6a\x86")
+    opened = heard([*exchanges[:2], refused, exchanges[2], chained, *exchanges[3:]])
+    assert opened[:5] == [None] * 5
+    assert [each.faults for each in opened[5:] if each] == [()] * 3
+
+
 @pytest.mark.parametrize("end", ["reset", "select"])
 def test_a_channel_ends_with_reset_and_selection(end: str) -> None:
     listener, exchanges = SecureListener(lambda _: STATIC), recorded(0x33)

@@ -136,6 +136,12 @@ def only_last_receive(items: list[Item]) -> list[Item]:
     return [*items[:first], *items[first + 1 :]]
 
 
+def settled_by_another(items: list[Item]) -> list[Item]:
+    """The last receipt that SETTLE takes is of another payee."""
+    command = exchange(items, last(items, Ins.SETTLE)).command
+    return with_command(items, Ins.SETTLE, command.replace(number(2) + SECOND, number(2) + THIRD))
+
+
 def unselected(items: list[Item]) -> list[Item]:
     return [*items[: last(items, Ins.REQUEST)], Reset(b"", "right"), *items[last(items, Ins.REQUEST) :]]
 
@@ -159,7 +165,8 @@ BREAKS: list[tuple[rules.Rule, Callable[[], list[Item]], str]] = [
     (rules.not_selected, lambda: unselected(wide(request)), "before the purse was selected"),
     (rules.without_channel, lambda: [*scene("personalization")[:1], Exchange(BLOCK, OK, "payer")],
      "STORE DATA was accepted without a secure channel"),
-    (rules.other_card, lambda: swap(wide(request), Ins.REQUEST, SECOND, THIRD), "of card 00001-0000000003-2, and 00001-0000000002-4 was"),
+    (rules.other_card, lambda: swap(wide(request), Ins.REQUEST, SECOND, THIRD),
+     "of card 00001-0000000003-2, and 00001-0000000002-4 was"),
     (rules.card_changed, lambda: swap(wide(select), Ins.SELECT, SECOND, THIRD), "the card was not reset"),
     (rules.state_moved, lambda: answered(wide(lock_out, select), Ins.LOCK_OUT, b"\x95\x0e"),
      "is locked out, and was active"),
@@ -187,8 +194,7 @@ BREAKS: list[tuple[rules.Rule, Callable[[], list[Item]], str]] = [
     (of.receipt_without_request, lambda: receipt_for_other(only_last_receive(wide(refuse))),
      "a receipt for request 3, and request 4 is open"),
     (of.nothing_to_settle, lambda: again(wide(), Ins.SETTLE), "with counter 2 was settled before"),
-    (of.settled_for_another, lambda: with_command(
-        wide(), Ins.SETTLE, exchange(wide(), last(wide(), Ins.SETTLE)).command.replace(number(2) + SECOND, number(2) + THIRD)),
+    (of.settled_for_another, lambda: settled_by_another(wide()),
      "accepted from 00001-0000000003-2, and the value was for 00001-0000000002-4"),
     (of.older_accepted, lambda: [*wide(lock_out, unlock), Exchange(
         send(Ins.PUT_DATE, {Tag.HEAD: ISSUER.edition(8, 5).head.raw}), OK, "right")], "edition 8 was accepted"),
