@@ -15,7 +15,7 @@ from applet_model.memory import PowerCutError
 from applet_model.memory_map import ChipKeys, blank_image
 from host.connection import CardConnection, CardSlot, TellsProtocol
 from host.exchange import exchange
-from host.model import Cut, ModelSlot
+from host.model import HISTORY_RANGE, UNSETTLED_RANGE, Cut, ModelSlot
 from host.scp03 import InitializeUpdateAnswer, StaticKeys
 from host.session import PurseSession
 from saifu.conformance.issuer import PIN, PUK, Issuer
@@ -93,6 +93,9 @@ class Subject:
         return twin
 
     def _twin(self, capacities: Capacities, data: bytes = bytes(10), version: int = 0) -> Twin:
+        if capacities.history not in HISTORY_RANGE or capacities.unsettled not in UNSETTLED_RANGE:
+            told = f"{capacities.history} records, {capacities.unsettled} unsettled transfers"
+            raise MisbehaviourError(f"GET DATA 0107: no purse has such capacities: {told}")
         protocol = self.slot.protocol if isinstance(self.slot, TellsProtocol) else Protocol.T1
         chip = ChipKeys(data, version, self.keys.enc, self.keys.mac, self.keys.dek)
         return Twin(blank_image(chip, capacities.history, capacities.unsettled), protocol)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha512
 
+from apdu.errors import MisbehaviourError
 from apdu.identity import LifeCycle
 from apdu.messages import Value
 from apdu.objects import CenterKey
@@ -161,6 +162,9 @@ class Twin(SmartCard):
     def _adopt_unsettled(self, card: PurseSession) -> None:
         """Transfers that the twin knows stay; others are given again, without the key of their payee."""
         waiting = {entry.counter for entry in card.get_unsettled()}
+        if len(waiting) > self.cells.unsettled_capacity:
+            places = self.cells.unsettled_capacity
+            raise MisbehaviourError(f"GET DATA 0106: {len(waiting)} transfers in {places} places")
         for used, value in zip(self.cells.unsettled_used, self.cells.unsettled_value, strict=True):
             if used.number() and (known := Value.decode(value.get()[: Value.SIZE]).counter) in waiting:
                 waiting.discard(known)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apdu.errors import RefusedError
+from apdu.errors import MisbehaviourError, RefusedError
 from apdu.identity import LifeCycle, Role
 from apdu.protocol import Protocol
 from host.model import ModelSlot
@@ -77,3 +77,28 @@ def test_a_wrong_pin_on_the_card_is_put_right_by_the_resetting_code() -> None:
 def test_the_protocol_is_the_slots() -> None:
     assert subject_of(blank_card(Protocol.T0)).twin.protocol is Protocol.T0
     assert Subject(ModelSlot("slot", blank_card()), ISSUER, STATIC).twin.protocol is Protocol.T1
+
+
+@pytest.mark.parametrize("capacities", ["0100070404", "0100100904", "01FFFF0404", "0100100004"])
+def test_capacities_that_no_purse_has_are_told_and_nothing_is_built_on_them(capacities: str) -> None:
+    card = blank_card()
+    said = bytes.fromhex("9506" + capacities.ljust(12, "0") + "9000")
+    card.spoil = lambda command, answer: said if command[:4] == b"\x00\xca\x01\x07" else answer
+    with pytest.raises(MisbehaviourError, match="GET DATA 0107"):
+        subject_of(card)
+
+
+def test_more_unsettled_transfers_than_places_are_told() -> None:
+    card, stand = active(unsettled=1)
+    stand.paid(stand.asked_by(stand.other(), 100))
+    entry = bytes.fromhex("00000063FFFF0000000700000001")
+
+    def spoil(command: bytes, answer: bytes) -> bytes:
+        """GET DATA 0106 with an entry more."""
+        if command[:4] != b"\x00\xca\x01\x06" or len(answer) < 4:
+            return answer
+        return bytes((answer[0], answer[1] + len(entry))) + answer[2:-2] + entry + answer[-2:]
+
+    card.spoil = spoil
+    with pytest.raises(MisbehaviourError, match="GET DATA 0106"):
+        stand.card.meet()
