@@ -1,7 +1,10 @@
 """``saifu conform``: hold a card to the protocol."""
 
+import shlex
+import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +18,7 @@ from host.channel_keys import read_channel_keys
 from host.console import JsonOption, emit, open_slot
 from host.files import require_replaceable, write_whole
 from host.model import HISTORY_RANGE, UNSETTLED_RANGE, ModelSlot, create_card, memory_card
+from host.pcsc import PcscSlot
 from host.scp03 import StaticKeys
 from saifu.conformance.case import Case
 from saifu.conformance.issuer import CHIP, STATIC, Issuer
@@ -34,6 +38,8 @@ app = typer.Typer(
 _MODEL = "model"
 _ISSUER = 0xFFFF
 """Number of the issuer of all test cards."""
+_PATIENCE = 30
+"""Seconds until a card that was renewed has to be in its reader."""
 
 
 @app.callback()
@@ -52,6 +58,13 @@ def conform(
     protocol: Annotated[
         Protocol, typer.Option("--protocol", help="Of the cards of --reader model; others say it themselves.")
     ] = Protocol.T1,
+    renew: Annotated[
+        str,
+        typer.Option(
+            "--renew",
+            help="Command that puts another blank card with these keys into the reader, for what costs the card.",
+        ),
+    ] = "",
     junit: Annotated[Path | None, typer.Option("--junit", help="Write the report as JUnit XML.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report as a page.")] = None,
     as_json: JsonOption = False,
@@ -65,8 +78,8 @@ def conform(
         if place is not None:
             require_replaceable(place, mark, "a report of an earlier run")
     cases = _chosen(clause or [])
-    subject = _subject_maker(reader, protocol, read_channel_keys(keys) if keys else STATIC)
-    report = _run(reader, subject, cases, as_json)
+    cards = _cards(reader, protocol, read_channel_keys(keys) if keys else STATIC, shlex.split(renew))
+    report = _run(reader, cards, cases, as_json)
     _write(report, junit, html)
     emit(as_json, report.document(), [])
     if not as_json:
@@ -88,25 +101,71 @@ def _is_of(case: Case, clause: str) -> bool:
     return case.clause == clause or case.clause.startswith(f"{clause} ") or case.command == clause
 
 
-def _subject_maker(reader: str, protocol: Protocol, keys: StaticKeys) -> Callable[[], Subject]:
+@dataclass(frozen=True, slots=True)
+class _Cards:
+    """Where cards under test come from: the one that is there, and others, if there are any."""
+
+    first: Callable[[], Subject]
+    spare: Callable[[], Subject | None]
+    in_turn: bool
+    """Whether all of them go through the same reader."""
+
+
+def _cards(reader: str, protocol: Protocol, keys: StaticKeys, renew: list[str]) -> _Cards:
     issuer = Issuer(_ISSUER)
     if reader == _MODEL:
-        return lambda: Subject(ModelSlot(_MODEL, memory_card(CHIP, protocol=protocol)), issuer, keys)
+
+        def made() -> Subject:
+            """A new card of the model."""
+            return Subject(ModelSlot(_MODEL, memory_card(CHIP, protocol=protocol)), issuer, keys)
+
+        return _Cards(made, made, in_turn=False)
     slot = open_slot(reader)
-    return lambda: Subject(slot, issuer, keys)
+
+    def there() -> Subject:
+        """The card that is in the reader."""
+        try:
+            return Subject(slot, issuer, keys)
+        except BaseException:
+            slot.close()
+            raise
+
+    def renewed() -> Subject:
+        """The blank card that the user's command puts in."""
+        slot.close()
+        _do(renew)
+        if isinstance(slot, PcscSlot):
+            slot.wait_for_card(seconds=_PATIENCE)
+        return there()
+
+    return _Cards(renewed, renewed, in_turn=True) if renew else _Cards(there, lambda: None, in_turn=False)
 
 
-def _run(reader: str, make: Callable[[], Subject], cases: list[Case], quiet: bool) -> Report:
-    subject = make()
+def _do(command: list[str]) -> None:
+    """Run the user's command; raises InputError with what it said."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise InputError(f"--renew {command[0]}: {error.strerror}") from None
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise InputError(f"--renew {command[0]} ended with {done.returncode}: {said or 'it said nothing'}")
+
+
+def _run(reader: str, cards: _Cards, cases: list[Case], quiet: bool) -> Report:
     begin = time.perf_counter()
-    running = Running(Stand(subject, make if reader == _MODEL else lambda: None), cases, _watch(quiet))
+    subject = cards.first()
+    running = Running(Stand(subject, cards.spare), cases, _watch(quiet))
+    if cards.in_turn:
+        running.afresh = lambda: Stand(cards.first())
     try:
         with subject.slot.transaction():
             results = running.run()
     finally:
         subject.slot.close()
-    capacities = subject.twin.cells.capacities
-    card = f"{subject.twin.protocol.value}, {capacities.history} records, {capacities.unsettled} unsettled transfers"
+    twin = running.stand.card.twin
+    capacities = twin.cells.capacities
+    card = f"{twin.protocol.value}, {capacities.history} records, {capacities.unsettled} unsettled transfers"
     spent = time.perf_counter() - begin
     return Report(reader, card, tuple(results), running.exchanges, spent, frozenset(running.covered))
 

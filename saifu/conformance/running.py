@@ -88,6 +88,8 @@ class Running:
     watch: Callable[[Result], object] = lambda _: None
     stop: bool = False
     """Whether to end with the first failure."""
+    afresh: Callable[[], Stand] | None = None
+    """Makes the stand anew, where the cards that were spent had to go through the same reader."""
     results: list[Result] = field(default_factory=list)
     found: LifeCycle = LifeCycle.BLANK
     lost: str = ""
@@ -97,18 +99,21 @@ class Running:
     def run(self) -> list[Result]:
         """Go through the card's life from where it is; ends with the card as it was found, where that can be.
 
+        What costs a card comes first, each on a card of its own. Results are in the order of life.
         Raises what the slot raises when the reader is gone.
         """
+        for state in _LIFE:
+            self._run_spare([case for case in self.cases if case.state is state and _spends(case)])
+        if self.afresh is not None:
+            self.stand = self.afresh()
         self.found = self.stand.card.state
         self._told.append(self.stand.card.told)
-        for state in _LIFE:
-            of_state = [case for case in self.cases if case.state is state]
-            self._run_spare([case for case in of_state if case.spare])
-            self._run_state(state, [case for case in of_state if not case.spare])
-            if self._ended:
-                break
+        for state in _LIFE[:-1]:
+            if not self._ended:
+                self._run_state(state, [case for case in self.cases if case.state is state and not _spends(case)])
         if not self.lost:
             self._give_back()
+        self.results.sort(key=lambda result: _LIFE.index(result.case.state))
         return self.results
 
     @property
@@ -126,9 +131,7 @@ class Running:
         return self.stop and any(result.outcome is Outcome.FAILED for result in self.results)
 
     def _run_state(self, state: LifeCycle, cases: list[Case]) -> None:
-        if state is LifeCycle.TERMINATED:
-            self._run_spare(cases)
-        elif self.lost or not self._come_into(self.stand, state):
+        if self.lost or not self._come_into(self.stand, state):
             self._skip(cases, self.lost or f"the card is {self.stand.card.state.text}: it cannot become {state.text}")
         else:
             self._run_all(cases)
@@ -159,14 +162,14 @@ class Running:
     def _run_spare(self, cases: list[Case]) -> None:
         """Each of these has a card of its own."""
         for case in cases:
+            if self._ended:
+                return
             stand = self.stand.spare()
             if stand is None:
                 self._skip([case], "it costs the card, and no other can be made on this connection")
             elif all(self._enter(stand, state) for state in _LIFE[1 : _LIFE.index(case.state) + 1]):
                 self._told.append(stand.card.told)
                 self._run_one(stand, case)
-            if self._ended:
-                return
 
     def _enter(self, stand: Stand, state: LifeCycle) -> bool:
         """One step of a spare card's life; told only when it fails, since the first card has shown it."""
@@ -213,6 +216,11 @@ class Running:
             self._step(self.stand, Case("Life cycle", "the card is locked out again at the end", locked, _lock_out))
         elif self.found is not locked and now is locked:
             self._step(self.stand, Case("Life cycle", "the card is active at the end", LifeCycle.ACTIVE, Stand.ready))
+
+
+def _spends(case: Case) -> bool:
+    """Whether the card is worth nothing after it, or has to be before it."""
+    return case.spare or case.state is LifeCycle.TERMINATED
 
 
 def _is_undone(stand: Stand, case: Case) -> bool:

@@ -4,19 +4,19 @@ from dataclasses import dataclass, field
 
 from apdu.command import CommandApdu
 from apdu.commands import BY_INS, Ins
-from apdu.errors import MisbehaviourError, OutcomeUnknownError, RefusedError
+from apdu.errors import MisbehaviourError, OutcomeUnknownError, RefusedError, SecureChannelError
 from apdu.identity import AID, LifeCycle
 from apdu.objects import Capacities
 from apdu.payload import Tag, pack
 from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
-from apdu.status import status_text
+from apdu.status import StatusError, StatusWord, status_text
 from applet_model.memory import PowerCutError
 from applet_model.memory_map import ChipKeys, blank_image
 from host.connection import CardConnection, CardSlot, TellsProtocol
 from host.exchange import exchange
 from host.model import HISTORY_RANGE, UNSETTLED_RANGE, Cut, ModelSlot
-from host.scp03 import InitializeUpdateAnswer, StaticKeys
+from host.scp03 import InitializeUpdateAnswer, SessionKeys, StaticKeys
 from host.session import PurseSession
 from saifu.conformance.issuer import PIN, PUK, Issuer
 from saifu.conformance.oracle import Deviation, Oracle
@@ -25,7 +25,7 @@ from saifu.conformance.twin import Twin
 __all__ = ["DeviationError", "Subject", "Told", "must"]
 
 _BLANK = (LifeCycle.BLANK, LifeCycle.PERSONALIZATION)
-_NE = 256
+_NE, _CHALLENGE = 256, 8
 
 
 class DeviationError(MisbehaviourError):
@@ -65,7 +65,8 @@ class Subject:
     def __init__(self, slot: CardSlot, issuer: Issuer, keys: StaticKeys) -> None:
         """Ask the card what it is; ``keys`` are its static SCP03 keys.
 
-        Raises RefusedError for a card that cannot be tested, and what the slot raises.
+        Raises RefusedError for a card that cannot be tested, SecureChannelError when it has other keys, and what the
+        slot raises.
         """
         self.slot, self.issuer, self.keys = slot, issuer, keys
         self.told = Told()
@@ -87,7 +88,7 @@ class Subject:
         return self._adopted(session, before)
 
     def _blank_twin(self, session: PurseSession, connection: CardConnection) -> Twin:
-        answer = _key_information(connection)
+        answer = self._key_information(connection)
         twin = self._twin(session.get_capacities(), answer.diversification_data, answer.key_version)
         twin.put(life_cycle=session.selected.status.state, scp_sequence=int.from_bytes(answer.sequence_counter))
         return twin
@@ -99,6 +100,17 @@ class Subject:
         protocol = self.slot.protocol if isinstance(self.slot, TellsProtocol) else Protocol.T1
         chip = ChipKeys(data, version, self.keys.enc, self.keys.mac, self.keys.dek)
         return Twin(blank_image(chip, capacities.history, capacities.unsettled), protocol)
+
+    def _key_information(self, connection: CardConnection) -> InitializeUpdateAnswer:
+        """What INITIALIZE UPDATE tells of the chip; raises SecureChannelError when it has not the keys."""
+        answer = exchange(connection, CommandApdu(0x80, Ins.INITIALIZE_UPDATE, 0, 0, bytes(_CHALLENGE), _NE))
+        if answer.sw != StatusWord.OK:
+            raise StatusError("INITIALIZE UPDATE", answer.sw)
+        told = InitializeUpdateAnswer.decode(answer.data)
+        context = bytes(_CHALLENGE) + told.card_challenge
+        if SessionKeys.of(self.keys, context).card_cryptogram(context) != told.card_cryptogram:
+            raise SecureChannelError("the card's cryptogram is not made with these keys: give its own with --keys")
+        return told
 
     def _require_ours(self, session: PurseSession) -> None:
         if session.card.issuer != self.issuer.number or not self.issuer.has_certified(session.get_certificate().raw):
@@ -227,11 +239,6 @@ def _finishes(side: CardConnection, command: bytes) -> bool:
     except (OutcomeUnknownError, PowerCutError):
         return False
     return True
-
-
-def _key_information(connection: CardConnection) -> InitializeUpdateAnswer:
-    answer = exchange(connection, CommandApdu(0x80, Ins.INITIALIZE_UPDATE, 0, 0, bytes(8), _NE))
-    return InitializeUpdateAnswer.decode(answer.data)
 
 
 def _require(sw: int, wanted: int | None, command: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -9,7 +10,7 @@ import pytest
 
 from host.model import CardFile, ModelSlot
 from saifu.conformance.issuer import STATIC, Issuer
-from tests.saifu.shell import Shell
+from tests.saifu.shell import ROOT, Shell
 
 
 @pytest.fixture
@@ -107,3 +108,38 @@ def test_a_wrong_card_ends_with_8_and_says_where(empty: Shell, monkeypatch: pyte
     assert ran.code == 8
     assert "FAILED  GIVE AGAIN" in ran.out
     assert "not kept" in ran.fault
+
+
+def renewing(folder: Path, *, end: int = 0) -> str:
+    """A command that puts another blank card into the place of one.card, as an installer of applets does."""
+    script = folder / "renew.py"
+    script.write_text(f"""
+import pathlib, subprocess, sys
+print("said by the command")
+pathlib.Path("one.card").unlink(missing_ok=True)
+subprocess.run([sys.executable, "-m", "saifu", "conform", "blank", "one.card", "--history", "8"], check=True)
+sys.exit({end})
+""")
+    return f"{sys.executable} {script}"
+
+
+@pytest.mark.slow
+def test_a_command_that_makes_cards_lets_the_suite_spend_them(empty: Shell) -> None:
+    wanted = ("conform", "-r", "model:one.card", "--clause", "GET DATA", "--json")
+    environment: dict[str, str | None] = {"PYTHONPATH": str(ROOT)}
+    ran = empty.run(*wanted, "--renew", renewing(empty.folder), env=environment)
+    assert ran.code == 0, ran
+    assert {result["state"] for result in ran.document["results"]} >= {"active", "locked out", "terminated"}
+    assert ran.document["counts"]["skipped"] == 0
+    card = CardFile(empty.folder / "one.card")
+    card.close()
+
+
+def test_a_command_that_fails_is_told_with_what_it_said(empty: Shell) -> None:
+    ran = empty.run(
+        "conform", "-r", "model:one.card", "--renew", renewing(empty.folder, end=3), env={"PYTHONPATH": str(ROOT)}
+    )
+    assert ran.code == 2
+    assert "ended with 3" in ran.fault
+    assert "said by the command" in ran.fault
+    assert empty.run("conform", "-r", "model:one.card", "--renew", "/nowhere/renew").code == 2
