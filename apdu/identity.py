@@ -6,10 +6,12 @@ from typing import Self
 
 from apdu.errors import FormatError
 
-__all__ = ["AID", "CardId", "LifeCycle", "Role"]
+__all__ = ["AID", "TEST_ISSUER", "CardId", "LifeCycle", "Role"]
 
 AID = b"\xf0SAIFU"
 """Application identifier: proprietary, unregistered category (ISO 7816-4:2020 clause 12.3.4)."""
+TEST_ISSUER = 0xFFFF
+"""The issuer of test cards, whose keys everybody has; no center takes this number."""
 
 
 class LifeCycle(IntEnum):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from apdu.errors import InputError
-from apdu.identity import CardId
+from apdu.identity import TEST_ISSUER, CardId
 from apdu.messages import Outcome
 from apdu.money import Money, currency
 from center import broadcast_cli
@@ -36,7 +36,7 @@ _Card = Annotated[str, typer.Argument(help="Card ID, as in 00001-0000000002-4.")
 @app.command()
 def init(
     context: typer.Context,
-    issuer: Annotated[int, typer.Option(min=1, max=65535, help="The issuer's number.")] = 1,
+    issuer: Annotated[int, typer.Option(min=1, max=TEST_ISSUER - 1, help="The issuer's number.")] = 1,
     unit: Annotated[str, typer.Option("--currency", help="ISO 4217 letters, as in EUR.")] = "EUR",
     amount: Annotated[str, typer.Option("--float", help="All the money there will be, in the float.")] = "1000000",
     passphrase_file: PassphraseOption = None,

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from apdu.errors import InputError, MisbehaviourError
+from apdu.identity import TEST_ISSUER
 from apdu.protocol import Protocol
 from host.channel_keys import read_channel_keys
 from host.console import JsonOption, emit, open_slot
@@ -36,8 +37,6 @@ app = typer.Typer(
 )
 
 _MODEL = "model"
-_ISSUER = 0xFFFF
-"""Number of the issuer of all test cards."""
 _PATIENCE = 30
 """Seconds until a card that was renewed has to be in its reader."""
 
@@ -112,7 +111,7 @@ class _Cards:
 
 
 def _cards(reader: str, protocol: Protocol, keys: StaticKeys, renew: list[str]) -> _Cards:
-    issuer = Issuer(_ISSUER)
+    issuer = Issuer(TEST_ISSUER)
     if reader == _MODEL:
 
         def made() -> Subject:

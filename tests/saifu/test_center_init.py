@@ -69,3 +69,8 @@ def test_a_passphrase_file_that_others_can_read_is_warned_about(empty: Shell) ->
     (empty.folder / "secret").chmod(0o644)
     ran = empty.good("center", "init", "--passphrase-file", "secret")
     assert ran.err == "warning: others can read secret (mode 644); do: chmod 600 secret\n"
+
+
+def test_the_issuer_of_test_cards_is_nobodys_number(empty: Shell) -> None:
+    assert empty.run("center", "init", "--issuer", "65535").code == 2
+    empty.good("center", "init", "--issuer", "65534")

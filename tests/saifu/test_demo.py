@@ -61,7 +61,7 @@ def test_every_refusal_was_a_real_one(told: Ran) -> None:
 
 
 def test_the_picture_shows_the_story(told: Ran) -> None:
-    picture = ElementTree.fromstring(told.err)  # noqa: S314  (made here a moment ago)
+    picture = ElementTree.fromstring(told.err)
     assert picture.tag.endswith("svg")
     text = "".join(picture.itertext()).replace("\xa0", " ")
     for said in ("S107", "S205", "S311", "is listed: it is locked out", "all as it must be"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from apdu.identity import TEST_ISSUER
 from apdu.protocol import Protocol
 from applet_model.backing import MemoryBacking
 from applet_model.card import SmartCard
@@ -13,7 +14,7 @@ from saifu.conformance.subject import Subject
 
 __all__ = ["ISSUER", "Spoil", "SpoiltCard", "active", "blank_card", "stand_of", "subject_of"]
 
-ISSUER = Issuer(0xFFFF)
+ISSUER = Issuer(TEST_ISSUER)
 Spoil = Callable[[bytes, bytes], bytes]
 """Command and right answer to what the card says instead."""
 
