@@ -50,6 +50,7 @@ def case(
     """Add a case, once for each state; ACTIVE where none is named."""
 
     def add(run: Run) -> Run:
+        """Keep the case for each of its states."""
         CASES.extend(Case(clause, title, state, run, ins, spare) for state in states or (LifeCycle.ACTIVE,))
         return run
 

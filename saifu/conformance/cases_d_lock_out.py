@@ -36,6 +36,7 @@ def _promise(ins: Ins, clause: str, title: str, *states: LifeCycle) -> Callable[
     """Add a case that begins in each of the states, reset and selected."""
 
     def add(run: Run) -> None:
+        """Keep the case for each of its states."""
         for state in states or (ACTIVE,):
             case(clause, title, state, ins=ins)(partial(_begin, state, run))
 

@@ -45,6 +45,7 @@ def _try_before_comparison(stand: Stand) -> None:
 @case("VERIFY", "tries are whole at every cut", ins=Ins.VERIFY)
 def _verify(stand: Stand) -> None:
     def again() -> CommandApdu:
+        """The right PIN, to a card that was selected anew."""
         stand.card.fresh()
         return CommandApdu(0x00, Ins.VERIFY, 0, PIN_REFERENCE, PIN)
 
@@ -55,6 +56,7 @@ def _verify(stand: Stand) -> None:
 @case("PAY", "a cut payment took no money, or left a value that can be given again", ins=Ins.PAY)
 def _pay(stand: Stand) -> None:
     def ask() -> CommandApdu:
+        """PAY for a request of the float."""
         stand.ready()
         asked: Requested = stand.asked_by(stand.other(), 100)
         return _command(
@@ -63,6 +65,7 @@ def _pay(stand: Stand) -> None:
         )
 
     def resume() -> None:
+        """GIVE AGAIN whatever is unsettled."""
         for entry in stand.card.session().get_unsettled():
             stand.card.send(Ins.GIVE_AGAIN, {Tag.COUNTER: entry.counter.to_bytes(4)})
 
@@ -75,6 +78,7 @@ def _receive(stand: Stand) -> None:
     coming: list[Paid] = []
 
     def pay() -> CommandApdu:
+        """RECEIVE with a value of the float."""
         stand.ready(1000)
         payer = stand.other()
         coming.append(payer.pay(stand.requested(100, payer), stand.now))
@@ -92,11 +96,13 @@ def _settle(stand: Stand) -> None:
     counters: list[int] = []
 
     def refund() -> CommandApdu:
+        """SETTLE with a resolution that says never received."""
         stand.ready()
         counters.append(stand.paid(stand.asked_by(stand.other(), 100)).value.body.counter)
         return _command(Ins.SETTLE, {Tag.RESOLUTION: stand.resolution(counters[-1]).raw})
 
     def resume() -> None:
+        """SETTLE again, where the transfer still waits."""
         waiting = {entry.counter for entry in stand.card.session().get_unsettled()}
         stand.settle(stand.resolution(counters[-1]), 0x9000 if counters[-1] in waiting else 0x6A88)
 
@@ -106,6 +112,7 @@ def _settle(stand: Stand) -> None:
 @case("PUT CREDIT", "cut credit information is the old or the new, with its counts", ins=Ins.PUT_CREDIT)
 def _put_credit(stand: Stand) -> None:
     def next_credit() -> CommandApdu:
+        """PUT CREDIT with the next serial."""
         stand.ready()
         serial = stand.card.session().get_credit()[0].body.serial
         stand.card.fresh()
@@ -118,6 +125,7 @@ def _put_credit(stand: Stand) -> None:
 @case("LOCK OUT", "a cut lock-out has locked the card out or has not", ins=Ins.LOCK_OUT)
 def _lock_out(stand: Stand) -> None:
     def listed() -> CommandApdu:
+        """LOCK OUT with an edition that lists the card."""
         stand.ready()
         edition = stand.edition(SERIAL)
         return _command(Ins.LOCK_OUT, {Tag.HEAD: edition.head.raw, Tag.PROOF: edition.tree.prove(SERIAL).encode()})

@@ -173,6 +173,7 @@ def _watch(quiet: bool) -> Callable[[Result], object]:
     """Failures as they come."""
 
     def watch(result: Result) -> None:
+        """Tell a failure with its bytes."""
         if result.outcome is Outcome.FAILED and not quiet:
             for line in (f"FAILED  {result.case.name}", f"  {result.why}", *deviation_lines(result.deviation)):
                 typer.echo(line)

@@ -100,6 +100,7 @@ class Issuer:
         serial = parameters.card.serial
 
         def certify(point: bytes) -> tuple[Signed[Certificate], Signed[Credit]]:
+            """What the issuer gives for a public key."""
             return self.certificate(serial, point, parameters.role, expiry), self.credit(serial, 1, **credit)
 
         slot = ModelSlot("issuer", card)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from apdu.command import SECURE_MESSAGING
 from apdu.commands import SECRET_INS, Ins
-from apdu.errors import InputError
+from apdu.errors import FormatError, InputError, StoreError
 from apdu.protocol import Protocol
 from apdu.status import StatusWord
 from apdu.trace.difference import FieldDifference, Said, fields_that_differ
@@ -56,6 +57,8 @@ class Followed:
     unanswered: tuple[int, ...] = ()
     """Items that are commands without an answer."""
     guesses: dict[int, Guess] = field(default_factory=dict)
+    is_blind: bool = False
+    """Bytes of the command that deviates were left out of the trace and cannot be replaced: the card may be right."""
 
     def guess(self, number: int) -> Guess:
         """What fits best for a command without an answer."""
@@ -76,6 +79,20 @@ class TraceOracle:
 
     def run(self) -> Followed:
         """Follow the trace; raises InputError where it lacks what the model would need, StoreError for a bad image."""
+        try:
+            followed = self._run()
+        except (ValueError, FormatError) as error:
+            # bytes of the trace end in no such error: the model has read a cell that no card writes
+            raise StoreError(f"the card image is damaged: {error}") from None
+        if followed.is_blind:
+            raise InputError(
+                f"item {followed.number}: bytes of this command were left out of the trace, and the model cannot "
+                "follow without them"
+            )
+        return followed
+
+    def _run(self) -> Followed:
+        """Try one guess after the other about commands without an answer, as long as that leads further."""
         best = self._follow({})
         for _ in range(_MOST_REPEATS):
             if not best.number or not best.unanswered:
@@ -98,24 +115,24 @@ class TraceOracle:
                     unanswered.append(number)
                     if guess is Guess.NOT_EXECUTED:
                         continue
-                deviation = oracle.hear(_filled(oracle.twin, number, said, guess), said.response)
+                deviation = oracle.hear(_filled(oracle.twin, said, guess), said.response)
                 if deviation is None:
                     compared += 1
                 elif said.response is not None:
                     fields = tuple(_fields(deviation, oracle.twin))
-                    hint = self._hint(number, deviation, fields)
-                    return Followed(compared, number, deviation, fields, hint, tuple(unanswered), guesses)
+                    hint, is_blind = self._hint(number, deviation, fields), _is_blind(said)
+                    return Followed(compared, number, deviation, fields, hint, tuple(unanswered), guesses, is_blind)
         return Followed(compared, unanswered=tuple(unanswered), guesses=guesses)
 
     def _hint(self, number: int, deviation: Deviation, fields: Iterable[FieldDifference]) -> str:
-        first = self._recording.sessions[0]
+        first = next(each.number for session in self._recording.sessions for each in session.exchanges)
         if deviation.command[1:2] == bytes((Ins.SELECT,)) and any("card id" in each.field for each in fields):
             return "the card ID is another one: this is probably not the card of the image"
-        if deviation.command[1:2] == bytes((Ins.SELECT,)) and number == first.exchanges[0].number:
+        if deviation.command[1:2] == bytes((Ins.SELECT,)) and number == first:
             return (
                 "the first SELECT deviates: the image may be of another card, or of another time than before the trace"
             )
-        if number == first.exchanges[0].number:
+        if number == first:
             return "the first command deviates: the trace may not begin where the card was powered on"
         return ""
 
@@ -131,17 +148,25 @@ def _other_guesses(best: Followed) -> Iterator[dict[int, Guess]]:
 # --- secrets that are not in the trace ---------------------------------------------------------------------
 
 
-def _filled(twin: Twin, number: int, said: Exchange, guess: Guess) -> bytes:
-    """The command, with the twin's own PIN where the card accepted one that was left out, and else a wrong one."""
-    blanks = [(start, end) for part, start, end in said.redacted if part == "command"]
-    if not blanks:
-        return said.command
-    command, ins = said.command, said.command[1]
-    start, end = blanks[0]
-    if ins not in SECRET_INS:
-        raise InputError(
-            f"item {number}: bytes of this command were left out of the trace, and the model cannot follow without them"
-        )
+def _blanks(said: Exchange) -> list[tuple[int, int]]:
+    return [(start, end) for part, start, end in said.redacted if part == "command"]
+
+
+def _is_blind(said: Exchange) -> bool:
+    """Whether bytes were left out for which there is no replacement: they are no PIN, or a MAC is over them."""
+    cla, ins = int.from_bytes(said.command[:1]), int.from_bytes(said.command[1:2])
+    return bool(_blanks(said)) and (ins not in SECRET_INS or bool(cla & SECURE_MESSAGING))
+
+
+def _filled(twin: Twin, said: Exchange, guess: Guess) -> bytes:
+    """The command, with the twin's own PIN where the card accepted one that was left out, and else a wrong one.
+
+    Other bytes that were left out stay zeros: that is no matter where the card declined the command before it saw them.
+    """
+    command, ins = said.command, int.from_bytes(said.command[1:2])
+    if not _blanks(said) or _is_blind(said):
+        return command
+    start, end = _blanks(said)[0]
     size = end - start
     if start == _BEHIND_HEADER:
         # it did not parse, and must not parse now: Lc says too many bytes, or too few
