@@ -1,7 +1,7 @@
 """Packets out of captures: pcap (draft-ietf-opsawg-pcap) and pcapng (draft-ietf-opsawg-pcapng), all byte orders."""
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from apdu.errors import FormatError
@@ -18,6 +18,8 @@ MAGICS = (_SECTION_MAGIC, *(magic.to_bytes(4, order) for magic in _PCAP for orde
 """What a capture begins with."""
 
 _LONGEST_BLOCK = 1 << 24
+_SHORTEST_PACKET, _LONGEST_PACKET = 32, _LONGEST_BLOCK + 8
+"""Bytes of an enhanced packet block, all in all."""
 _MOST_INTERFACES = 1 << 16
 _COMMENT, _NAME, _RESOLUTION, _OFFSET = 1, 2, 9, 14
 _CUT = Remark("the capture ends within a packet")
@@ -45,26 +47,27 @@ class _Source:
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
-        self._data, self._at = b"", 0
+        self.data, self.at = b"", 0
+        """What is at hand, and where the next byte is in it."""
 
     def take(self, size: int) -> bytes:
         """The next bytes; fewer at the end."""
-        end = self._at + size
-        if end > len(self._data):
+        end = self.at + size
+        if end > len(self.data):
             self._fill(size)
             end = size
-        taken = self._data[self._at : end]
-        self._at = end
+        taken = self.data[self.at : end]
+        self.at = end
         return taken
 
     def _fill(self, size: int) -> None:
-        parts, have = [self._data[self._at :]], len(self._data) - self._at
+        parts, have = [self.data[self.at :]], len(self.data) - self.at
         for chunk in self._chunks:
             parts.append(chunk)
             have += len(chunk)
             if have >= size:
                 break
-        self._data, self._at = b"".join(parts), 0
+        self.data, self.at = b"".join(parts), 0
 
 
 def packets(chunks: Iterable[bytes]) -> Iterator[Packet | Remark]:
@@ -119,8 +122,8 @@ def _pcapng(source: _Source) -> Iterator[Packet | Remark]:
         if len(body) < size:
             yield _CUT
             return
-        if packet := section.block(section.word(head, 0), body[:-4]):
-            yield packet
+        yield from section.block(head, body)
+        source.at = yield from section.packets(source.data, source.at)
         head = source.take(8)
 
 
@@ -137,7 +140,7 @@ class _Section:
     def __init__(self, order: str) -> None:
         self._order = order
         self._word = struct.Struct(order + "I")
-        self._packet = struct.Struct(order + "IIIII")
+        self._packet = struct.Struct(order + "IIIIIII")
         self._option = struct.Struct(order + "HH")
         self._interfaces: list[_Interface] = []
 
@@ -146,26 +149,45 @@ class _Section:
         number: int = self._word.unpack_from(raw, at)[0]
         return number
 
-    def block(self, kind: int, body: bytes) -> Packet | None:
+    def block(self, head: bytes, rest: bytes) -> Iterator[Packet]:
         """The packet of a block, if it is one of a known interface."""
-        if kind == _ENHANCED_PACKET and len(body) >= self._packet.size:
-            return self._enhanced(body)
-        if kind == _SIMPLE_PACKET and self._interfaces and len(body) > 4:
-            return Packet(self._interfaces[0].link, body[4 : 4 + self.word(body, 0)], None, self._interfaces[0].name)
-        if kind == _INTERFACE and len(body) >= 8:
+        kind, body = self.word(head, 0), rest[:-4]
+        if kind == _ENHANCED_PACKET:
+            yield from self.packets(head + rest, 0)
+        elif kind == _SIMPLE_PACKET and self._interfaces and len(body) > 4:
+            yield Packet(self._interfaces[0].link, body[4 : 4 + self.word(body, 0)], None, self._interfaces[0].name)
+        elif kind == _INTERFACE and len(body) >= 8:
             self._add_interface(body)
-        return None
 
-    def _enhanced(self, body: bytes) -> Packet | None:
-        number, high, low, size, _ = self._packet.unpack_from(body)
-        if number >= len(self._interfaces):
-            return None
-        link, name, ticks, offset = self._interfaces[number]
-        ticked = high << 32 | low
-        end = 20 + size
-        comment = self._options(body, end + (-size & 3)).get(_COMMENT, b"") if len(body) > end else b""
-        time = offset + ticked / ticks if ticked else None
-        return Packet(link, body[20:end], time, name, comment.decode("utf-8", "replace") if comment else "")
+    def packets(self, data: bytes, at: int) -> Generator[Packet, None, int]:
+        """Those of the enhanced packet blocks that come next and are here as a whole; gives where they end."""
+        unpack, interfaces, last = self._packet.unpack_from, self._interfaces, len(data) - _SHORTEST_PACKET
+        while at <= last:
+            kind, size, number, high, low, captured, _ = unpack(data, at)
+            end = at + size
+            if kind != _ENHANCED_PACKET or end > len(data) or not _SHORTEST_PACKET <= size <= _LONGEST_PACKET:
+                break
+            if number < len(interfaces):
+                link, name, ticks, offset = interfaces[number]
+                stop, comment = at + 28 + captured, ""
+                if stop >= end - 4:
+                    stop = end - 4
+                else:
+                    comment = self._comment(data, stop + (-captured & 3), end - 4)
+                ticked = high << 32 | low
+                yield Packet(link, data[at + 28 : stop], offset + ticked / ticks if ticked else None, name, comment)
+            at = end
+        return at
+
+    def _comment(self, data: bytes, at: int, end: int) -> str:
+        """The comment among the options from ``at`` to ``end``; mostly it is the first of them."""
+        if at + 4 > end:
+            return ""
+        code, size = self._option.unpack_from(data, at)
+        if code != _COMMENT:
+            return self._options(data[at:end], 0).get(_COMMENT, b"").decode("utf-8", "replace")
+        stop = at + 4 + size
+        return data[at + 4 : stop if stop < end else end].decode("utf-8", "replace")
 
     def _add_interface(self, body: bytes) -> None:
         if len(self._interfaces) >= _MOST_INTERFACES:

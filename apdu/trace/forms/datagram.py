@@ -17,12 +17,20 @@ _RAW = (LINK_RAW, 12, 14, 228, 229)
 _LOOPBACK = (0, 108)
 _UDP = 17
 _LOCAL = bytes([127, 0, 0, 1])
-_HEADERS = struct.Struct(">BBHHHBBH4s4sHHHH")
-_CHECKED = 0x4500 + 0x4000 + (64 << 8 | _UDP) + 2 * (0x7F00 + 1)
+_VERSION, _WHOLE, _PORTS = 0x4500, 0x4000 << 16 | 64 << 8 | _UDP, PORT << 16 | PORT
+"""What a packet of our own says: version; not to be fragmented, hops and protocol; from PORT to PORT."""
+_HEADERS = struct.Struct(">HHHIH4s4sIHH")
+_MARKS = struct.Struct(">H4xI10xIH")
+"""What is the same in all packets of our own, and the size for UDP."""
+_CHECKED = _VERSION + (_WHOLE >> 16) + (_WHOLE & 0xFFFF) + 2 * (0x7F00 + 1)
 
 
 def datagram(link: int, packet: bytes) -> bytes | None:
     """The payload that went to or from PORT: empty if it was captured in part; None for other packets and parts."""
+    if link == LINK_RAW and len(packet) >= 28:
+        version, whole, ports, size = _MARKS.unpack_from(packet)
+        if version == _VERSION and whole == _WHOLE and ports == _PORTS and 8 <= size <= len(packet) - 20:
+            return packet[28 : 20 + size]
     try:
         at = _network(link, packet)
         return None if at is None else _payload(packet, at)
@@ -67,5 +75,4 @@ def wrapped(payload: bytes) -> bytes:
     total = _CHECKED + size
     total = (total & 0xFFFF) + (total >> 16)
     checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-    udp = (PORT, PORT, size - 20, 0)
-    return _HEADERS.pack(0x45, 0, size, 0, 0x4000, 64, _UDP, checksum, _LOCAL, _LOCAL, *udp) + payload
+    return _HEADERS.pack(_VERSION, size, 0, _WHOLE, checksum, _LOCAL, _LOCAL, _PORTS, size - 20, 0) + payload

@@ -21,6 +21,8 @@ __all__ = ["NAME", "detect", "divide", "read", "write"]
 NAME = "gsmtap"
 
 _HEADER = 16
+_PLAIN = bytes((2, 4, Kind.SIM)) + bytes(13)
+"""The header of nearly all packets: a command and its answer, nothing said about a radio channel."""
 _COMMENT = re.compile(r"command of (\d{1,6}) bytes(?:, answered in (\d[\d.e+-]{0,30}) s)?(?:, blanked: (.*))?$")
 _BLANK = re.compile(r"(command|response) (\d{1,6})-(\d{1,6})")
 _MOST_BLANKS = 1000
@@ -43,7 +45,11 @@ def read(chunks: Iterable[bytes]) -> Iterator[Item]:
     for packet in packets(chunks):
         if isinstance(packet, Remark):
             yield packet
-        elif (payload := datagram(packet.link, packet.data)) is not None:
+        elif (payload := datagram(packet.link, packet.data)) is None:
+            continue
+        elif payload.startswith(_PLAIN):
+            yield _exchange(packet, payload[_HEADER:])
+        else:
             yield from _items(packet, payload, assembly)
     yield from assembly.rest()
 
@@ -58,7 +64,7 @@ def _items(packet: Packet, payload: bytes, assembly: "_Assembly") -> Iterable[It
     if kind != Kind.SIM:
         return []
     if part == Part.APDU:
-        return _exchange(packet, body)
+        return [_exchange(packet, body)]
     if part == Part.ATR:
         return [Reset(body, packet.interface, packet.time)]
     if part in (Part.PPS_REQUEST, Part.PPS_RESPONSE):
@@ -67,15 +73,15 @@ def _items(packet: Packet, payload: bytes, assembly: "_Assembly") -> Iterable[It
     return assembly.part(packet, part, body)
 
 
-def _exchange(packet: Packet, body: bytes) -> list[Item]:
+def _exchange(packet: Packet, body: bytes) -> Item:
     if len(body) < 6:
-        return [Remark("a packet without a whole command and its status word", packet.interface, packet.time)]
+        return Remark("a packet without a whole command and its status word", packet.interface, packet.time)
     size, seconds, blanks = _commented(packet.comment) if packet.comment else (0, None, None)
     if not 0 < size <= len(body) - 2:
         size = divide(body)
     command, response = body[:size], body[size:]
     redacted = _redacted(blanks, command, response) if blanks else ()
-    return [Exchange(command, response, packet.interface, packet.time, seconds, redacted)]
+    return Exchange(command, response, packet.interface, packet.time, seconds, redacted)
 
 
 def divide(body: bytes) -> int:
@@ -96,10 +102,11 @@ def _commented(comment: str) -> tuple[int, float | None, str | None]:
     found = _COMMENT.match(comment)
     if not found:
         return 0, None, None
+    size, seconds, blanks = found.groups()
     try:
-        return int(found[1]), float(found[2]) if found[2] else None, found[3]
+        return int(size), float(seconds) if seconds else None, blanks
     except ValueError:
-        return int(found[1]), None, found[3]
+        return int(size), None, blanks
 
 
 def _redacted(text: str, command: bytes, response: bytes) -> tuple[tuple[str, int, int], ...]:

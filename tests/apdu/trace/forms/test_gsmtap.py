@@ -104,6 +104,39 @@ def test_pcapng_has_byte_orders_and_clocks(order: str, options: bytes, ticks: in
     assert list(packets([simple])) == [Packet(101, IP, None, "slot", "")]
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_comment_of_a_packet_may_be_any_of_its_options(order: str) -> None:
+    def option(code: int, value: bytes) -> bytes:
+        return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+    def comment(options: bytes) -> str:
+        head = struct.pack(order + "IIIII", 0, 0, 0, len(IP), len(IP))
+        (packet,) = packets([pcapng(order, b"", head + IP + bytes(-len(IP) % 4) + options)])
+        assert isinstance(packet, Packet)
+        assert packet.data == IP
+        return packet.comment
+
+    flags, said, end = option(2, bytes(4)), option(1, b"said"), bytes(4)
+    assert [comment(options) for options in (b"", end, flags, b"\1\0")] == [""] * 4
+    for options in (said, said + end, flags + said, said + flags + option(1, b"n")):
+        assert comment(options) == "said"
+    assert comment(end + said) == ""
+    assert comment(struct.pack(order + "HH", 1, 9) + b"said") == "said"
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 150, 10**6])
+def test_pieces_may_end_anywhere(size: int) -> None:
+    times = [number + 0.5 for number in range(20)]
+    whole: list[Item] = [Exchange(SELECT, b"\x90\0", "A", time, 0.25) for time in times]
+    raw = b"".join(gsmtap.write(whole))
+    assert list(gsmtap.read(raw[at : at + size] for at in range(0, len(raw), size))) == whole
+
+
+def test_a_packet_is_no_longer_than_its_block() -> None:
+    head = struct.pack("<IIIII", 0, 0, 0, len(IP) + 100, len(IP))
+    assert list(packets([pcapng("<", b"", head + IP)])) == [Packet(101, IP)]
+
+
 def test_a_packet_of_an_unknown_interface_is_passed_over() -> None:
     assert read(pcapng("<", b"", struct.pack("<IIIII", 7, 0, 0, len(IP), len(IP)) + IP)) == []
 
