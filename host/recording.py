@@ -213,6 +213,11 @@ class RecordingSlot:
         self._clock, self._timer, self._secrets = clock, timer, secrets
 
     @property
+    def inner(self) -> CardSlot:
+        """The slot that is recorded."""
+        return self._inner
+
+    @property
     def name(self) -> str:
         """The slot's name for people, and in the trace."""
         return self._inner.name

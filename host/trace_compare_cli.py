@@ -27,7 +27,8 @@ _PIPE_WIDTH = 240
 """Columns where there is no terminal: no line of a table is broken."""
 _SHOWN = 32
 """Bytes of a field that are shown."""
-_SLOT_WIDTH = 40
+_SLOT_WIDTH, _WORDS = 40, 6
+"""Characters of a slot's name, and status words of a command, that a table shows."""
 
 
 def stats(
@@ -128,7 +129,9 @@ def _command(statistics: Statistics, each: CommandFigures) -> Iterator[str]:
     yield str(figures.received)
     for card in statistics.cards:
         yield _seconds(each.modelled.get(card))
-    yield ", ".join(f"{word} {count}" for word, count in each.words.most_common())
+    counted = each.words.most_common()
+    more = f", and {len(counted) - _WORDS} others" if len(counted) > _WORDS else ""
+    yield ", ".join(f"{word} {count}" for word, count in counted[:_WORDS]) + more
 
 
 def _surprises(statistics: Statistics) -> Table:
@@ -151,8 +154,8 @@ def _totals(statistics: Statistics) -> Iterator[str]:
 
 
 def _meaning(statistics: Statistics, word: str) -> str:
-    """A status word in words; ours if the purse's commands have it."""
-    ours = any(word in each.words and each.standard == "saifu" for each in statistics.commands.values())
+    """A status word in words; the purse's if there is a purse in the trace."""
+    ours = any(each.standard == "saifu" for each in statistics.commands.values())
     return status_of(int(word, 16), "saifu" if ours else "")
 
 

@@ -8,7 +8,7 @@ that of the platform. Nor is how an answer was carried: in pieces, with which Le
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from apdu.trace.alignment import align
@@ -171,6 +171,9 @@ def _compare_parts(part: str, one: Section | None, other: Section | None, strict
         told = (None if each is None else Said(b"", each.detail.words) for each in (one, other))
         return Fields((FieldDifference(part, "all of it", *told),))
     sides = _fields(one), _fields(other)
+    if len(one.raw) == len(other.raw) and [*sides[0]] != [*sides[1]]:
+        # one byte can make another structure of what follows it: the old one says which field the byte is in
+        sides = sides[0], _fields(Section(other.raw, _without_words(one.detail)))
     if not strict and (status := _by_status(part, *sides)) is not None:
         return Fields((status,))
     found: list[FieldDifference] = []
@@ -222,6 +225,11 @@ def _leaves(detail: Detail, raw: bytes, path: tuple[str, ...]) -> Iterator[tuple
             yield from _leaves(child, raw, below)
 
 
+def _without_words(detail: Detail) -> Detail:
+    """The same structure, for other bytes."""
+    return replace(detail, words="", children=tuple(map(_without_words, detail.children)))
+
+
 def _by_status(part: str, one: dict[_Place, Said], other: dict[_Place, Said]) -> FieldDifference | None:
     """Another status word comes with other data, or none: it is told alone."""
     place = _Place((_STATUS,), 1)
@@ -235,7 +243,7 @@ def _is_free(path: tuple[str, ...]) -> bool:
     labels = tuple(_TAG.sub("", label) for label in path)
     if len(labels) == 1 and labels[0] in _SECRETS:
         return True
-    return not FREE.isdisjoint(labels) and labels != _NOT_FREE
+    return labels[-1] != HEAD and not FREE.isdisjoint(labels) and labels != _NOT_FREE
 
 
 def _without_heads(found: list[FieldDifference]) -> Iterator[FieldDifference]:

@@ -34,8 +34,11 @@ __all__ = [
     "Times",
 ]
 
-MOST_COMMANDS, MOST_SLOTS, MOST_WORDS, MOST_KINDS = 256, 256, 64, 256
-"""Commands, slots, status words of a command, and kinds of surprises that are counted by name."""
+MOST_COMMANDS, MOST_SLOTS, MOST_WORDS, MOST_KINDS = 64, 256, 64, 256
+"""Commands that no standard names, slots, status words of a command, and kinds of surprises that are counted by name.
+
+Commands of standards are all counted by name: there are a few hundred.
+"""
 OTHERS = "others"
 """What is beyond these is counted under this name."""
 NO_ANSWER = "no answer"
@@ -43,6 +46,8 @@ NO_ANSWER = "no answer"
 _STEP = math.log(1.02)
 _LEAST, _MOST = 1e-6, 1e6
 """Seconds: the clock of a recording counts microseconds, and no exchange takes longer than eleven days."""
+_LATEST = 1e12
+"""Unix seconds beyond which a time is none that a clock tells."""
 _DIGITS = re.compile(r"[0-9A-F.:-]+")
 
 
@@ -144,9 +149,9 @@ class Figures:
             self.times.add(item.seconds)
 
     def _moment(self, time: float | None, seconds: float | None) -> None:
-        if time is None:
+        if time is None or abs(time) > _LATEST:
             return
-        end = time + (seconds or 0.0)
+        end = time + min(max(seconds or 0.0, 0.0), _MOST)
         self.first = time if self.first is None else min(self.first, time)
         self.last = end if self.last is None else max(self.last, end)
 
@@ -195,6 +200,7 @@ class Statistics:
         self.slots: dict[str, Figures] = {}
         self.commands: dict[tuple[str, str], CommandFigures] = {}
         """By name and standard."""
+        self._unnamed = 0
         self.unexpected = Counter[str]()
         """By kind: the text with its numbers left out."""
         self.paid = Counter[int]()
@@ -217,8 +223,10 @@ class Statistics:
 
     def _command(self, reading: Reading) -> CommandFigures:
         key = reading.name, reading.standard
-        if key not in self.commands and len(self.commands) >= MOST_COMMANDS:
-            key = OTHERS, ""
+        if key not in self.commands and not reading.standard:
+            self._unnamed += 1
+            if self._unnamed > MOST_COMMANDS:
+                key = OTHERS, ""
         return self.commands.setdefault(key, CommandFigures(*key))
 
     def _pay(self, said: Exchange) -> None:

@@ -2,7 +2,7 @@
 
 import shlex
 import subprocess
-import time
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from apdu.errors import InputError, MisbehaviourError
@@ -20,6 +21,7 @@ from host.console import JsonOption, emit, open_slot
 from host.files import require_replaceable, write_whole
 from host.model import HISTORY_RANGE, UNSETTLED_RANGE, ModelSlot, create_card, memory_card
 from host.pcsc import PcscSlot
+from host.recording import recorded
 from host.scp03 import StaticKeys
 from saifu.conformance.case import Case
 from saifu.conformance.issuer import CHIP, STATIC, Issuer
@@ -52,11 +54,11 @@ def conform(
     ] = None,
     clause: Annotated[
         list[str] | None,
-        typer.Option("--clause", help="Only clauses that begin so, as PAY or 'PAY 11'; again for more."),
+        typer.Option("--clause", help="Only this clause or command, as PAY or 'PAY 11'; again for more."),
     ] = None,
     protocol: Annotated[
-        Protocol, typer.Option("--protocol", help="Of the cards of --reader model; others say it themselves.")
-    ] = Protocol.T1,
+        Protocol | None, typer.Option("--protocol", help="Of the cards of --reader model; others say it themselves.")
+    ] = None,
     renew: Annotated[
         str,
         typer.Option(
@@ -73,16 +75,23 @@ def conform(
         return
     if not reader:
         raise InputError("--reader is missing: model, model:FILE, or a PC/SC reader")
+    if reader == _MODEL and (keys or renew):
+        raise InputError("--keys and --renew are for a card that is there; --reader model makes cards of its own")
+    if reader != _MODEL and protocol:
+        raise InputError("--protocol is for --reader model; a card in a reader says itself what it speaks")
     for place, mark in ((junit, b"<testsuites"), (html, b"<title>saifu conform")):
         if place is not None:
             require_replaceable(place, mark, "a report of an earlier run")
     cases = _chosen(clause or [])
-    cards = _cards(reader, protocol, read_channel_keys(keys) if keys else STATIC, shlex.split(renew))
-    report = _run(reader, cards, cases, as_json)
+    cards = _cards(reader, protocol or Protocol.T1, read_channel_keys(keys) if keys else STATIC, shlex.split(renew))
+    running = _run(cards, cases, as_json)
+    report = Report.of(running)
     _write(report, junit, html)
     emit(as_json, report.document(), [])
     if not as_json:
         _show(report)
+    if running.interrupted is not None:
+        raise running.interrupted
     if report.failed:
         raise MisbehaviourError(f"{len(report.failed)} of {len(report.results)} promises of the protocol are not kept")
 
@@ -116,9 +125,10 @@ def _cards(reader: str, protocol: Protocol, keys: StaticKeys, renew: list[str]) 
 
         def made() -> Subject:
             """A new card of the model."""
-            return Subject(ModelSlot(_MODEL, memory_card(CHIP, protocol=protocol)), issuer, keys)
+            return Subject(recorded(ModelSlot(_MODEL, memory_card(CHIP, protocol=protocol))), issuer, keys)
 
         return _Cards(made, made, in_turn=False)
+    _require_image(reader, bool(renew))
     slot = open_slot(reader)
 
     def there() -> Subject:
@@ -140,6 +150,12 @@ def _cards(reader: str, protocol: Protocol, keys: StaticKeys, renew: list[str]) 
     return _Cards(renewed, renewed, in_turn=True) if renew else _Cards(there, lambda: None, in_turn=False)
 
 
+def _require_image(reader: str, renewed: bool) -> None:
+    image = Path(reader.removeprefix("model:"))
+    if reader.startswith("model:") and image.name and not image.is_file() and not renewed:
+        raise InputError(f"{image} is no card image; make one with the test keys: saifu conform blank {image}")
+
+
 def _do(command: list[str]) -> None:
     """Run the user's command; raises InputError with what it said."""
     try:
@@ -151,29 +167,27 @@ def _do(command: list[str]) -> None:
         raise InputError(f"--renew {command[0]} ended with {done.returncode}: {said or 'it said nothing'}")
 
 
-def _run(reader: str, cards: _Cards, cases: list[Case], quiet: bool) -> Report:
-    begin = time.perf_counter()
+def _run(cards: _Cards, cases: list[Case], quiet: bool) -> Running:
     subject = cards.first()
-    running = Running(Stand(subject, cards.spare), cases, _watch(quiet))
-    if cards.in_turn:
-        running.afresh = lambda: Stand(cards.first())
-    try:
-        with subject.slot.transaction():
-            results = running.run()
-    finally:
-        subject.slot.close()
-    twin = running.stand.card.twin
-    capacities = twin.cells.capacities
-    card = f"{twin.protocol.value}, {capacities.history} records, {capacities.unsettled} unsettled transfers"
-    spent = time.perf_counter() - begin
-    return Report(reader, card, tuple(results), running.exchanges, spent, frozenset(running.covered))
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as progress:
+        running = Running(Stand(subject, cards.spare), cases, _watch(progress, len(cases), quiet))
+        if cards.in_turn:
+            running.afresh = lambda: Stand(cards.first())
+        try:
+            with subject.slot.transaction():
+                running.run()
+        finally:
+            subject.slot.close()
+    return running
 
 
-def _watch(quiet: bool) -> Callable[[Result], object]:
-    """Failures as they come."""
+def _watch(progress: Progress, cases: int, quiet: bool) -> Callable[[Result], object]:
+    """How far the run is, and failures as they come."""
+    task = progress.add_task("", total=cases)
 
     def watch(result: Result) -> None:
         """Tell a failure with its bytes."""
+        progress.update(task, advance=1, description=f"{result.case.clause} [{result.case.state.text}]".ljust(40)[:40])
         if result.outcome is Outcome.FAILED and not quiet:
             for line in (f"FAILED  {result.case.name}", f"  {result.why}", *deviation_lines(result.deviation)):
                 typer.echo(line)
@@ -195,13 +209,18 @@ def _show(report: Report) -> None:
     Console().print(table)
     sums = ", ".join(f"{count} {name}" for name, count in report.counts().items())
     typer.echo(f"{sums}; {report.exchanges} exchanges in {report.seconds:.1f} s")
+    for why, count in report.skipped().items():
+        typer.echo(f"  {count} skipped: {why}")
 
 
 @app.command("list")
-def list_cases(as_json: JsonOption = False) -> None:
+def list_cases(
+    clause: Annotated[list[str] | None, typer.Option("--clause", help="Only this clause or command.")] = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the promises that the suite looks at, with their clauses of the protocol."""
-    cases = suite()
-    document = [{"clause": c.clause, "state": c.state.text, "command": c.command, "title": c.title} for c in cases]
+    cases = _chosen(clause or [])
+    document = [{"clause": c.clause, "state": c.state.text, "about": c.command, "title": c.title} for c in cases]
     emit(as_json, {"cases": document}, [case.name for case in cases])
 
 

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Self
 from xml.etree import ElementTree as Xml
 
 from apdu.commands import COMMANDS
 from apdu.identity import LifeCycle
 from apdu.status import status_text
 from saifu.conformance.oracle import Deviation
-from saifu.conformance.running import Outcome, Result
+from saifu.conformance.running import Outcome, Result, Running
 
 __all__ = ["Report", "deviation_lines"]
 
@@ -29,6 +29,15 @@ class Report:
     covered: frozenset[tuple[LifeCycle, int]]
     """State and instruction of every command that was sent."""
 
+    @classmethod
+    def of(cls, running: Running) -> Self:
+        """The report of a run that has ended."""
+        card = running.stand.card
+        capacities = card.twin.cells.capacities
+        told = f"{card.twin.protocol.value}, {capacities.history} records, {capacities.unsettled} unsettled transfers"
+        sums = running.exchanges, running.seconds, frozenset(running.covered)
+        return cls(card.slot.name, told, tuple(running.results), *sums)
+
     @property
     def failed(self) -> list[Result]:
         """The results that failed."""
@@ -45,6 +54,10 @@ class Report:
         for result in self.results:
             groups.setdefault(key(result), []).append(result)
         return groups
+
+    def skipped(self) -> dict[str, int]:
+        """Why cases were skipped, and how many for each reason."""
+        return Counter(result.why for result in self.results if result.outcome is Outcome.SKIPPED)
 
     def rows(self) -> list[tuple[str, dict[str, int]]]:
         """Counts for each command of the table, and for what is about any of them."""
@@ -85,9 +98,8 @@ class Report:
             _HEAD,
             f"<h1>Conformance: {summary}</h1>",
             f"<p>{escape(self.reader)}: {escape(self.card)}; {self.exchanges} exchanges in {self.seconds:.1f} s.</p>",
-            _table(
-                ("command", *(outcome.value for outcome in Outcome)), ([name, *c.values()] for name, c in self.rows())
-            ),
+            _sums_table(self.rows()),
+            *([_section("Not kept", self.failed)] if self.failed else []),
             *(_section(*each) for each in sorted(self.by(lambda r: r.case.clause).items(), key=_place)),
             "</main></body></html>\n",
         ]
@@ -177,10 +189,14 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 }
 </style></head><body><main>"""
 
 
-def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    titles = "".join(f"<th>{escape(str(cell))}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+def _sums_table(rows: Iterable[tuple[str, dict[str, int]]]) -> str:
+    titles = "".join(f"<th>{cell}</th>" for cell in ("command", *(outcome.value for outcome in Outcome)))
+    body = "".join(f"<tr><td>{escape(name)}</td>{_counted(counts)}</tr>" for name, counts in rows)
     return f"<table><tr>{titles}</tr>{body}</table>"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return "".join(f'<td class="{name if count else ""}">{count or ""}</td>' for name, count in counts.items())
 
 
 def _section(clause: str, results: list[Result]) -> str:

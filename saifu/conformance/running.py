@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from apdu.errors import SaifuError
+from apdu.errors import OutcomeUnknownError, ReaderError, SaifuError
 from apdu.identity import LifeCycle
 from saifu.conformance.case import Case, NotHereError, Run
 from saifu.conformance.oracle import Deviation
@@ -94,14 +94,30 @@ class Running:
     found: LifeCycle = LifeCycle.BLANK
     lost: str = ""
     """Why the card cannot be tested any more, after a failure."""
+    seconds: float = 0.0
+    """Seconds that the whole run took."""
+    interrupted: BaseException | None = None
+    """Why the run ended before its end, if it did."""
     _told: list[Told] = field(default_factory=list)
 
     def run(self) -> list[Result]:
         """Go through the card's life from where it is; ends with the card as it was found, where that can be.
 
-        What costs a card comes first, each on a card of its own. Results are in the order of life.
-        Raises what the slot raises when the reader is gone.
+        What costs a card comes first, each on a card of its own. Results are in the order of life; when the reader is
+        gone, or the user wants an end, the rest is skipped and ``interrupted`` says why.
         """
+        begin = time.perf_counter()
+        try:
+            self._live()
+        except (ReaderError, KeyboardInterrupt) as error:
+            self.interrupted = error
+            tried = {result.case for result in self.results}
+            self._skip([case for case in self.cases if case not in tried], f"interrupted: {_said(error)}")
+        self.seconds = time.perf_counter() - begin
+        self.results.sort(key=lambda result: _LIFE.index(result.case.state))
+        return self.results
+
+    def _live(self) -> None:
         for state in _LIFE:
             self._run_spare([case for case in self.cases if case.state is state and _spends(case)])
         if self.afresh is not None:
@@ -113,8 +129,6 @@ class Running:
                 self._run_state(state, [case for case in self.cases if case.state is state and not _spends(case)])
         if not self.lost:
             self._give_back()
-        self.results.sort(key=lambda result: _LIFE.index(result.case.state))
-        return self.results
 
     @property
     def exchanges(self) -> int:
@@ -188,11 +202,22 @@ class Running:
             self._skip([case], f"the card is {stand.card.state.text} now")
             return
         said, begin = stand.card.told.exchanges, time.perf_counter()
-        outcome, why, deviation = _outcome(stand, case)
+        try:
+            outcome, why, deviation = _outcome(stand, case)
+        except ReaderError as error:
+            self._require_reader(stand, error)
+            outcome, why, deviation = Outcome.FAILED, f"the card gave no answer: {_said(error)}", None
         spent = time.perf_counter() - begin
         self._add(Result(case, outcome, why, deviation, stand.card.told.exchanges - said, spent))
         if outcome is Outcome.FAILED and stand is self.stand and not self._ended:
             self._meet_again()
+
+    def _require_reader(self, stand: Stand, error: ReaderError) -> None:
+        """A card that answers after a reset has failed; one that does not, or a reader, is gone: raises the error."""
+        try:
+            stand.card.slot.connect()
+        except ReaderError:
+            raise error from None
 
     def _meet_again(self) -> None:
         """After a failure the twin is made what the card is now; a card that makes that impossible is given up."""
@@ -237,9 +262,16 @@ def _outcome(stand: Stand, case: Case) -> tuple[Outcome, str, Deviation | None]:
         return Outcome.SKIPPED, str(error), None
     except DeviationError as error:
         return Outcome.FAILED, str(error), error.deviation
+    except ReaderError:
+        raise
     except SaifuError as error:
         return Outcome.FAILED, str(error), None
     return Outcome.PASSED, "", None
+
+
+def _said(error: BaseException) -> str:
+    """An error in words, without the advice for a purse that is in the middle of a payment."""
+    return str(error).removesuffix(f"; {OutcomeUnknownError.recovery}") or "by the user"
 
 
 def failures(results: Iterable[Result]) -> Iterator[Result]:

@@ -16,6 +16,7 @@ from applet_model.memory_map import ChipKeys, blank_image
 from host.connection import CardConnection, CardSlot, TellsProtocol
 from host.exchange import exchange
 from host.model import HISTORY_RANGE, UNSETTLED_RANGE, Cut, ModelSlot
+from host.recording import RecordingSlot
 from host.scp03 import InitializeUpdateAnswer, SessionKeys, StaticKeys
 from host.session import PurseSession
 from saifu.conformance.issuer import PIN, PUK, Issuer
@@ -137,7 +138,13 @@ class Subject:
     @property
     def in_process(self) -> bool:
         """Whether the bytes reach the card as they are: between this process and a reader stand drivers."""
-        return isinstance(self.slot, ModelSlot)
+        return self._chip is not None
+
+    @property
+    def _chip(self) -> ModelSlot | None:
+        """The slot of a card in this process, recorded or not."""
+        slot = self.slot.inner if isinstance(self.slot, RecordingSlot) else self.slot
+        return slot if isinstance(slot, ModelSlot) else None
 
     @property
     def state(self) -> LifeCycle:
@@ -169,13 +176,13 @@ class Subject:
         False when the command does not write so often, and is executed. For cards of the model in this process.
         Raises DeviationError when only one of the two finishes, and NotHereError for other cards.
         """
-        if not isinstance(self.slot, ModelSlot):
+        if (chip := self._chip) is None:
             raise NotHereError("the power can be cut in the middle of a command only for a card in this process")
         connection, sent = self._connection or self.reset(), command.encode()
-        for side in (self.slot, self.twin):
+        for side in (chip, self.twin):
             side.tear(write, cut)
         card, model = _finishes(connection, sent), _finishes(self.twin, sent)
-        for side in (self.slot, self.twin):
+        for side in (chip, self.twin):
             side.tear(0, None)
         self.reset()
         if card != model:

@@ -50,7 +50,7 @@ def business(left: RecordingSlot, right: RecordingSlot) -> None:
     payer.attest(bytes(16))
     payer.put_credit(ISSUER.credit(2, 2, seen=1))
     payer.reset_retry_counter(PUK, PIN)
-    edition = ISSUER.edition(1, 2)
+    edition = ISSUER.edition(1, 2, *(1 << n for n in range(10, 31, 2)))
     payer.lock_out(edition.head, edition.tree.prove(2))
     payer.unlock(Signed.make(UnlockOrder(ORDERS, payer.card, 2), ISSUER.orders))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
-from itertools import cycle, islice
+from itertools import cycle
 
 import pytest
 from hypothesis import given
@@ -100,5 +100,5 @@ def test_another_header_is_the_same_command() -> None:
 def test_slots_with_other_names_are_found_by_their_order() -> None:
     one, other = readings(range(6), ("left", "right")), readings(range(6), ("reader 1", "reader 2"))
     assert numbers(align(one, other)) == [(n, n) for n in range(1, 7)]
-    swapped = readings([*islice(range(6), 6)], ("right", "left"))
-    assert all(None in pair for pair in align(one, swapped))
+    swapped = readings(range(6), ("right", "left"))
+    assert all(old.item.slot == new.item.slot for old, new in align(one, swapped) if old and new)

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from apdu.errors import NoCardError
 from host.model import CardFile, ModelSlot
 from saifu.conformance.issuer import STATIC, Issuer
 from tests.saifu.shell import ROOT, Shell
@@ -84,7 +85,10 @@ def test_somebody_elses_card_is_left_as_it_is(empty: Shell) -> None:
         ((), "--reader"),
         (("-r", "model", "--clause", "PAY 99"), "PAY 99"),
         (("-r", "model:"), "card image"),
-        (("-r", "model", "--keys", "nowhere"), "nowhere"),
+        (("-r", "model:x", "--keys", "nowhere"), "nowhere"),
+        (("-r", "model", "--keys", "nowhere"), "--keys"),
+        (("-r", "model:x", "--protocol", "T=1"), "--protocol"),
+        (("-r", "model:x.card"), "saifu conform blank x.card"),
         (("-r", "model", "--protocol", "T=7"), "T=7"),
     ],
 )
@@ -143,3 +147,50 @@ def test_a_command_that_fails_is_told_with_what_it_said(empty: Shell) -> None:
     assert "ended with 3" in ran.fault
     assert "said by the command" in ran.fault
     assert empty.run("conform", "-r", "model:one.card", "--renew", "/nowhere/renew").code == 2
+
+
+def test_a_run_is_recorded_as_any_command_is(empty: Shell) -> None:
+    empty.good("--trace", "run.jsonl", "conform", "-r", "model", "--clause", "VERIFY")
+    shown = empty.good("trace", "show", "run.jsonl").out
+    assert shown.count("VERIFY") > 20
+    assert "31323334" not in (empty.folder / "run.jsonl").read_text()
+
+
+def test_a_reader_that_is_gone_blames_no_clause_and_leaves_a_report(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, said = ModelSlot.transmit, list[bytes]()
+
+    def transmit(slot: ModelSlot, command: bytes) -> bytes:
+        said.append(command)
+        if len(said) == 200:
+            slot.close()
+            monkeypatch.setattr(ModelSlot, "connect", gone)
+        return right(slot, command)
+
+    def gone(slot: ModelSlot) -> ModelSlot:
+        raise NoCardError(f"{slot.name}: there is no card in it")
+
+    monkeypatch.setattr(ModelSlot, "transmit", transmit)
+    empty.good("conform", "blank", "one.card")
+    ran = empty.run("conform", "-r", "model:one.card", "--junit", "c.xml", "--html", "c.html")
+    assert ran.code == 3
+    assert "FAILED" not in ran.out
+    assert "skipped: interrupted" in ran.out
+    root = Xml.parse(empty.folder / "c.xml").getroot()
+    assert (root.get("failures"), int(root.get("skipped", "0")) > 300) == ("0", True)
+
+
+def test_ctrl_c_leaves_the_report_of_what_was_tried(empty: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, said = ModelSlot.transmit, list[bytes]()
+
+    def transmit(slot: ModelSlot, command: bytes) -> bytes:
+        said.append(command)
+        if len(said) == 900:
+            raise KeyboardInterrupt
+        return right(slot, command)
+
+    monkeypatch.setattr(ModelSlot, "transmit", transmit)
+    assert empty.run("conform", "-r", "model", "--junit", "c.xml").code == 130
+    root = Xml.parse(empty.folder / "c.xml").getroot()
+    assert int(root.get("tests", "0")) > int(root.get("skipped", "0")) > 100

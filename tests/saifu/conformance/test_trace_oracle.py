@@ -217,17 +217,28 @@ def test_an_active_card_is_not_blank(active: Desk) -> None:
         blank_start(load(str(active.path)), STATIC)
 
 
+def left_out(each: Recorded) -> Exchange:
+    """STORE DATA as another program's trace may have it."""
+    command = each.exchange.command
+    if command[1] != Ins.STORE_DATA:
+        return each.exchange
+    return replace(each.exchange, command=command[:5] + bytes(15) + command[20:], redacted=(("command", 5, 20),))
+
+
 def test_a_secret_under_a_mac_cannot_be_guessed(tmp_path: Path) -> None:
     recording = Desk(tmp_path, blank()).record(life)
-    blanked = (("command", 5, 20),)
-    spoilt = changed(
-        recording,
-        lambda each: (
-            replace(each.exchange, redacted=blanked) if each.exchange.command[1] == Ins.STORE_DATA else each.exchange
-        ),
-    )
     with pytest.raises(InputError, match="left out"):
-        follow(spoilt, blank())
+        follow(changed(recording, left_out), blank())
+
+
+def test_a_secret_that_the_card_never_looked_at_is_no_matter(tmp_path: Path) -> None:
+    def declined(slot: RecordingSlot) -> None:
+        connection = slot.connect()
+        connection.transmit(bytes.fromhex("80E2880013") + bytes(range(0x13)))
+        PurseSession(connection).get_capacities()
+
+    recording = changed(Desk(tmp_path, blank()).record(declined), left_out)
+    assert follow(recording, blank()).number == 0
 
 
 @pytest.mark.parametrize("image", [b"", b"no image", blank()[:100]])
