@@ -22,6 +22,8 @@ def _leaves(group: Any, path: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
     for name, command in sorted(group.commands.items()):
         words = f"{path} {name}"
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield words, command
             yield from _leaves(command, words)
         else:
             yield words, command
@@ -44,7 +46,8 @@ def _parameters(command: Any) -> str:  # noqa: ANN401
             continue
         option = each.param_type_name == "option"
         name = ", ".join(f"`{text}`" for text in each.opts) if option else f"`{each.name.upper()}`"
-        default = "must be given" if each.required else "" if each.default in _NO_DEFAULT else f"`{each.default}`"
+        value = getattr(each.default, "value", each.default)  # of an enumeration
+        default = "must be given" if each.required else "" if value in _NO_DEFAULT else f"`{value}`"
         rows.append((name, each.help or "", default))
     return table(("", "", "default"), rows)
 
