@@ -42,12 +42,15 @@ class _Channel:
     keys: SessionKeys = field(repr=False)
     context: bytes
     level: int = 0
-    chain: bytes = bytes(BLOCK)
+    chain: bytes | None = bytes(BLOCK)
+    """None behind a command of which a part was blanked: from there on no MAC can be verified."""
     counter: int = 0
 
     def check_mac(self, command: CommandApdu) -> bytes | None:
         """Data without the C-MAC, and the chain moved on; None when the MAC is wrong."""
         data, mac = command.data[:-CHALLENGE_SIZE], command.data[-CHALLENGE_SIZE:]
+        if self.chain is None:
+            return data
         chain = self.keys.command_mac(self.chain, command, data)
         if not bytes_eq(chain[:CHALLENGE_SIZE], mac):
             return None
@@ -124,6 +127,10 @@ class SecureListener:
             return None
         if answer.sw in _ENDS and not answer.data:
             self.reset(exchange.slot)
+        if any(part == "command" for part, _, _ in exchange.redacted):
+            channel.chain = None
+            channel.counter += 1
+            return None
         data = channel.check_mac(command)
         if data is not None:
             channel.counter += 1
@@ -153,7 +160,7 @@ def _opened_answer(channel: _Channel, answer: ResponseApdu) -> tuple[ResponseApd
     if not has_mac(answer.sw):
         return answer, ("unprotected data came with an error word",) if answer.data else ()
     data, mac = answer.data[:-CHALLENGE_SIZE], answer.data[-CHALLENGE_SIZE:]
-    if not bytes_eq(mac, channel.keys.answer_mac(channel.chain, data, answer.sw)):
+    if channel.chain is not None and not bytes_eq(mac, channel.keys.answer_mac(channel.chain, data, answer.sw)):
         return answer, ("the answer's MAC is missing or wrong",)
     if data and channel.level & _R_ENC:
         plain = channel.keys.decrypt(channel.counter, data, answer=True)

@@ -6,7 +6,8 @@ Blanked are, of our card by its command table and of other cards by the standard
   PIN on and off (ISO 7816-4), in every class;
 - the data of PUT KEY (GlobalPlatform 2.3, 11.8), LOAD KEYS of a reader (PC/SC part 3), key and code objects of PUT
   DATA and key imports (OpenPGP and PIV cards), the plain text of ENCIPHER and DECIPHER (ISO 7816-8);
-- in STORE DATA that is not encrypted: every data group that is not known to be open.
+- in STORE DATA that is not encrypted: every data group that is not known to be open;
+- in answers of other cards than our purse: most of an account number and of the tracks of a bank card (EMV Book 3).
 
 What is encrypted stays, since a secure channel is opened from it when the keys are given; so do challenges,
 cryptograms and MACs. A secret in a command that none of these standards knows is not recognized.
@@ -19,6 +20,8 @@ from apdu.command import CHAINING, SECURE_MESSAGING, CommandApdu
 from apdu.commands import SECRET_INS, Ins
 from apdu.dgi import Dgi
 from apdu.errors import FormatError
+from apdu.identity import AID
+from apdu.trace.account_numbers import account_spans
 from apdu.trace.model import Exchange, Item, Reset
 
 __all__ = ["MOST_CHANNELS", "Redactor", "redact"]
@@ -41,9 +44,16 @@ _PRIVATE_KEY, _PRIVATE_KEY_PLACE = b"\x4d", 0x3FFF
 """The extended header list in which PUT DATA brings a private key."""
 _ENCIPHER, _DECIPHER = 0x8680, 0x8086
 
-_C_ENC, _MAC_SIZE = 0x02, 8
+_BY_NAME = 0x04
+"""P1 of SELECT with the name of an application (ISO 7816-4 11.2.2)."""
+_SELECT = bytes((Ins.SELECT,))
+_SELECTED = (b"\x90", b"\x61", b"\x62")
+"""First bytes of status words with which a card says that something is selected."""
+_C_ENC, _MAC_SIZE, _BLOCK = 0x02, 8, 16
 _ENCRYPTED, _STRUCTURE, _DGIS, _LAST_BLOCK = 0x60, 0x18, 0x08, 0x80
 """P1 of STORE DATA (GlobalPlatform 2.3, 11.11.2.1)."""
+_SHORTEST = 6
+"""Bytes of the shortest answer in which there may be an account number."""
 _OPEN_GROUPS = frozenset(int(dgi) for dgi in Dgi) - {int(Dgi.REFERENCE_DATA)}
 
 
@@ -135,9 +145,15 @@ class _Channel:
     torn: bool = False
     """A data group that began in an earlier STORE DATA is not at its end, as far as is known."""
     secret_answer: bool = False
+    ours: bool = False
+    """Our purse is selected, as far as is known: no bank card speaks here."""
+    selects: bool = False
+    """The last command was a SELECT."""
+    selects_ours: bool = False
 
     def command(self, raw: bytes) -> list[_Span]:
         """Secret bytes of a command; remembers what follows from it."""
+        self.selects, self.selects_ours = raw[1:2] == _SELECT, False
         try:
             parsed = CommandApdu.decode(raw)
         except FormatError:
@@ -149,10 +165,15 @@ class _Channel:
         # behind Lc, which may be extended for few data too
         start = 5 if len(raw) > 4 and raw[4] else 7
         if self.secret_chain:
-            return [(start, start + len(parsed.data))]
+            return [] if self._is_encrypted(parsed) else [(start, start + len(parsed.data))]
         if parsed.ins == Ins.STORE_DATA and parsed.cla & 0x80:
             return [(start + first, start + end) for first, end in self._store_data(parsed, goes_on)]
         return []
+
+    def _is_encrypted(self, parsed: CommandApdu) -> bool:
+        """Whether an open channel encrypts the data, which are whole blocks and a MAC then (Amendment D, 6.2.6)."""
+        in_channel = parsed.cla & SECURE_MESSAGING and self.level & _C_ENC
+        return bool(in_channel) and len(parsed.data) > _MAC_SIZE and (len(parsed.data) - _MAC_SIZE) % _BLOCK == 0
 
     def _unreadable(self, raw: bytes) -> list[_Span]:
         """What does not parse may have its secret anywhere behind the header."""
@@ -169,6 +190,8 @@ class _Channel:
             self.secret_answer = parsed.ins == _SECURITY_OPERATION and _place(parsed) == _DECIPHER
         if parsed.ins in (Ins.SELECT, Ins.INITIALIZE_UPDATE):
             self.level, self.torn = 0, False
+        if parsed.ins == Ins.SELECT:
+            self.selects_ours = parsed.p1 == _BY_NAME and parsed.data == AID
         if parsed.ins == Ins.EXTERNAL_AUTHENTICATE and parsed.cla & 0x80 and parsed.cla & SECURE_MESSAGING:
             self.level, self.offered = 0, parsed.p1
 
@@ -203,8 +226,12 @@ class _Channel:
         """Secret bytes of an answer, which also says whether a secure channel is open now."""
         if raw[-2:] == b"\x90\x00" and self.offered:
             self.level = self.offered
+        if self.selects and raw[-2:-1] in _SELECTED:
+            self.ours = self.selects_ours
         secret, self.secret_answer = self.secret_answer, self.secret_answer and raw[-2:-1] == b"\x61"
-        return [(0, len(raw) - 2)] if secret else []
+        if secret:
+            return [(0, len(raw) - 2)]
+        return [] if self.ours or len(raw) < _SHORTEST else account_spans(raw[:-2])
 
 
 def _place(command: CommandApdu) -> int:

@@ -135,6 +135,21 @@ def test_a_proof_refused_with_reason_is_no_fault() -> None:
     assert heard(wire.exchanges) == [None] * len(wire.exchanges)
 
 
+@levels
+def test_behind_a_blanked_command_everything_is_still_read_and_no_mac_is_judged(level: int) -> None:
+    exchanges = recorded(level)
+    size = len(exchanges[3].command)
+    blanked = replace(
+        exchanges[3], command=exchanges[3].command[:5] + bytes(size - 5), redacted=(("command", 5, size),)
+    )
+    opened = heard([*exchanges[:3], blanked, *exchanges[4:]])
+    assert opened[3] is None
+    told = [each for each in opened[4:] if each is not None]
+    assert [each.faults for each in told] == [()] * 2
+    assert CommandApdu.decode(told[0].plain.command).data == CommandApdu.decode(STORE).data
+    assert ResponseApdu.decode(told[1].plain.response or b"").data[:2] == b"\x7f\x49"
+
+
 def test_what_is_declined_before_its_mac_is_looked_at_leaves_the_channel_as_it_was() -> None:
     exchanges = recorded(0x33)
     chained = replace(exchanges[3], command=b"\x94" + exchanges[3].command[1:], response=b"\x68\x84")

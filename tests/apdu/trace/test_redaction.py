@@ -189,6 +189,15 @@ def test_what_a_channel_encrypts_stays() -> None:
     assert through(OPEN_AT_C_ENC, wrapped)[1].command == wrapped
 
 
+def test_a_pin_that_a_channel_encrypts_stays_and_one_that_it_does_not_is_blanked() -> None:
+    encrypted = CommandApdu(0x04, 0x20, 0, 0x81, bytes(range(1, 25))).encode()
+    assert through(OPEN_AT_C_ENC, encrypted)[1].command == encrypted
+    for opened, size in ((OPEN_AT_C_MAC, 24), (OPEN_AT_C_ENC, 16), (OPEN_AT_C_ENC, 8)):
+        plain = CommandApdu(0x04, 0x20, 0, 0x81, bytes(range(1, size + 1))).encode()
+        assert through(opened, plain)[1].command == plain[:5] + bytes(size)
+    assert through(OPEN_AT_C_ENC, b"\x00" + encrypted[1:])[1].command == b"\x00" + encrypted[1:5] + bytes(24)
+
+
 @pytest.mark.parametrize("end", ["00A4040000", "8050000008" + "11" * 8])
 def test_a_channel_ends_with_the_next_selection_or_challenge(end: str) -> None:
     assert not shows(through(OPEN_AT_C_ENC, bytes.fromhex(end), store(0x88, SECRET * 2, cla=0x84)))
