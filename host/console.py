@@ -12,12 +12,14 @@ import typer
 
 from apdu.errors import InputError, RefusedError
 from apdu.money import Currency, Money
+from apdu.trace.row import visible
 from host.connection import CardSlot
 from host.model import ModelSlot
 from host.pcsc import PcscSlot, find_reader
 from host.recording import recorded
 from host.replay import REPLAY, ReplaySlot, load
 from host.secrets_input import read_digits
+from host.secure_connection import KeysFor
 from host.session import pin_block
 from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.line import CenterLine
@@ -73,6 +75,13 @@ class Desk(ABC):
         return SalesStore(self.terminal_folder / "sales.sqlite")
 
     @abstractmethod
+    def card_keys(self, name: str) -> KeysFor:
+        """How the desk's cards get their static keys from the master key of that name; empty: from the usual one.
+
+        Asks for the passphrase of the key store; raises InputError where there is none, or no such key.
+        """
+
+    @abstractmethod
     def line(self) -> AbstractContextManager[CenterLine]:
         """The line to the center; asks for the center's passphrase."""
 
@@ -112,12 +121,12 @@ def parse_amount(text: str, unit: Currency) -> int:
 
 
 def emit(as_json: bool, document: dict[str, Any], lines: Iterable[str]) -> None:
-    """Print a result: one JSON document, or lines for people."""
+    """Print a result: one JSON document, or lines for people, in which nothing can steer a terminal."""
     if as_json:
-        typer.echo(json.dumps(document, ensure_ascii=False))
+        typer.echo(json.dumps(document))
         return
     for line in lines:
-        typer.echo(line)
+        typer.echo("\n".join(map(visible, line.split("\n"))))
 
 
 def read_pin(prompt: str, variable: str = PIN_VARIABLE, confirm: bool = False) -> bytes:

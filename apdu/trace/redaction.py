@@ -6,11 +6,13 @@ Blanked are, of our card by its command table and of other cards by the standard
   PIN on and off (ISO 7816-4), in every class;
 - the data of PUT KEY (GlobalPlatform 2.3, 11.8), LOAD KEYS of a reader (PC/SC part 3), key and code objects of PUT
   DATA and key imports (OpenPGP and PIV cards), the plain text of ENCIPHER and DECIPHER (ISO 7816-8);
-- in STORE DATA that is not encrypted: every data group that is not known to be open;
+- in STORE DATA outside of an encrypted channel: every data group that is not known to be open, also where P1 says that
+  values are encrypted;
 - in answers of other cards than our purse: most of an account number and of the tracks of a bank card (EMV Book 3).
 
 What is encrypted stays, since a secure channel is opened from it when the keys are given; so do challenges,
-cryptograms and MACs. A secret in a command that none of these standards knows is not recognized.
+cryptograms and MACs. A secret in a command that none of these standards knows is not recognized, nor one inside another
+command (ENVELOPE, the wrappers of some readers).
 """
 
 from collections.abc import Iterator
@@ -46,11 +48,10 @@ _ENCIPHER, _DECIPHER = 0x8680, 0x8086
 
 _BY_NAME = 0x04
 """P1 of SELECT with the name of an application (ISO 7816-4 11.2.2)."""
-_SELECT = bytes((Ins.SELECT,))
 _SELECTED = (b"\x90", b"\x61", b"\x62")
 """First bytes of status words with which a card says that something is selected."""
 _C_ENC, _MAC_SIZE, _BLOCK = 0x02, 8, 16
-_ENCRYPTED, _STRUCTURE, _DGIS, _LAST_BLOCK = 0x60, 0x18, 0x08, 0x80
+_STRUCTURE, _DGIS, _LAST_BLOCK = 0x18, 0x08, 0x80
 """P1 of STORE DATA (GlobalPlatform 2.3, 11.11.2.1)."""
 _SHORTEST = 6
 """Bytes of the shortest answer in which there may be an account number."""
@@ -153,7 +154,8 @@ class _Channel:
 
     def command(self, raw: bytes) -> list[_Span]:
         """Secret bytes of a command; remembers what follows from it."""
-        self.selects, self.selects_ours = raw[1:2] == _SELECT, False
+        if self.selects:
+            self.selects = self.selects_ours = False
         try:
             parsed = CommandApdu.decode(raw)
         except FormatError:
@@ -179,6 +181,7 @@ class _Channel:
         """What does not parse may have its secret anywhere behind the header."""
         if len(raw) < 4:
             return []
+        self.selects = raw[1] == Ins.SELECT
         named = CommandApdu(raw[0], raw[1], raw[2], raw[3], _PRIVATE_KEY)
         suspect = _is_secret(named) or named.ins == Ins.STORE_DATA or (self.secret_chain and self.chain == named.ins)
         return [(4, len(raw))] if suspect else []
@@ -190,8 +193,8 @@ class _Channel:
             self.secret_answer = parsed.ins == _SECURITY_OPERATION and _place(parsed) == _DECIPHER
         if parsed.ins in (Ins.SELECT, Ins.INITIALIZE_UPDATE):
             self.level, self.torn = 0, False
-        if parsed.ins == Ins.SELECT:
-            self.selects_ours = parsed.p1 == _BY_NAME and parsed.data == AID
+            if parsed.ins == Ins.SELECT:
+                self.selects, self.selects_ours = True, parsed.p1 == _BY_NAME and parsed.data == AID
         if parsed.ins == Ins.EXTERNAL_AUTHENTICATE and parsed.cla & 0x80 and parsed.cla & SECURE_MESSAGING:
             self.level, self.offered = 0, parsed.p1
 
@@ -218,7 +221,8 @@ class _Channel:
             if end > len(data):
                 self.torn = True
                 yield at, len(data)
-            elif number not in _OPEN_GROUPS and p1 & _ENCRYPTED != _ENCRYPTED:
+            elif number not in _OPEN_GROUPS:
+                # whatever P1 says: nobody opens a value under the DEK from a trace, and what says so may be in clear
                 yield start, end
             at = end
 

@@ -12,13 +12,15 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
-from apdu.errors import InputError, MisbehaviourError
+from apdu.errors import InputError, MisbehaviourError, RefusedError
 from apdu.identity import TEST_ISSUER
 from apdu.protocol import Protocol
+from apdu.trace.row import visible
 from host.channel_keys import read_channel_keys
 from host.console import JsonOption, emit, open_slot
-from host.files import require_replaceable, write_whole
+from host.files import require_folder, require_replaceable, write_whole
 from host.model import HISTORY_RANGE, UNSETTLED_RANGE, ModelSlot, create_card, memory_card
 from host.pcsc import PcscSlot
 from host.recording import recorded
@@ -41,6 +43,8 @@ app = typer.Typer(
 _MODEL = "model"
 _PATIENCE = 30
 """Seconds until a card that was renewed has to be in its reader."""
+_RENEWAL, _QUOTED = 600, 1000
+"""Seconds that a command may take to renew a card; characters that are quoted of what it says."""
 
 
 @app.callback()
@@ -73,17 +77,13 @@ def conform(
     """Run the suite against the card in a reader: a blank card, or one that the suite has had before."""
     if context.invoked_subcommand is not None:
         return
-    if not reader:
-        raise InputError("--reader is missing: model, model:FILE, or a PC/SC reader")
-    if reader == _MODEL and (keys or renew):
-        raise InputError("--keys and --renew are for a card that is there; --reader model makes cards of its own")
-    if reader != _MODEL and protocol:
-        raise InputError("--protocol is for --reader model; a card in a reader says itself what it speaks")
+    _require_sense(reader, own_cards=bool(keys or renew), protocol=protocol)
     for place, mark in ((junit, b"<testsuites"), (html, b"<title>saifu conform")):
         if place is not None:
+            require_folder(place)
             require_replaceable(place, mark, "a report of an earlier run")
     cases = _chosen(clause or [])
-    cards = _cards(reader, protocol or Protocol.T1, read_channel_keys(keys) if keys else STATIC, shlex.split(renew))
+    cards = _cards(reader, protocol or Protocol.T1, read_channel_keys(keys) if keys else STATIC, _words(renew))
     running = _run(cards, cases, as_json)
     report = Report.of(running)
     _write(report, junit, html)
@@ -92,8 +92,20 @@ def conform(
         _show(report)
     if running.interrupted is not None:
         raise running.interrupted
+    if not report.passed:
+        raise RefusedError("none of this could be tried on this card: see why it was skipped")
     if report.failed:
         raise MisbehaviourError(f"{len(report.failed)} of {len(report.results)} promises of the protocol are not kept")
+
+
+def _require_sense(reader: str, own_cards: bool, protocol: Protocol | None) -> None:
+    """Raise InputError for options that do not go together."""
+    if not reader:
+        raise InputError("--reader is missing: model, model:FILE, or a PC/SC reader")
+    if reader == _MODEL and own_cards:
+        raise InputError("--keys and --renew are for a card that is there; --reader model makes cards of its own")
+    if reader != _MODEL and protocol:
+        raise InputError("--protocol is for --reader model; a card in a reader says itself what it speaks")
 
 
 def _chosen(clauses: list[str]) -> list[Case]:
@@ -159,12 +171,24 @@ def _require_image(reader: str, renewed: bool) -> None:
 def _do(command: list[str]) -> None:
     """Run the user's command; raises InputError with what it said."""
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_RENEWAL, errors="replace"
+        )
     except OSError as error:
         raise InputError(f"--renew {command[0]}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise InputError(f"--renew {command[0]} did not end within {_RENEWAL} seconds") from None
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()
+        said = (done.stderr or done.stdout).strip()[-_QUOTED:]
         raise InputError(f"--renew {command[0]} ended with {done.returncode}: {said or 'it said nothing'}")
+
+
+def _words(command: str) -> list[str]:
+    """A command line taken apart; raises InputError."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise InputError(f"--renew: {error}") from None
 
 
 def _run(cards: _Cards, cases: list[Case], quiet: bool) -> Running:
@@ -190,7 +214,7 @@ def _watch(progress: Progress, cases: int, quiet: bool) -> Callable[[Result], ob
         progress.update(task, advance=1, description=f"{result.case.clause} [{result.case.state.text}]".ljust(40)[:40])
         if result.outcome is Outcome.FAILED and not quiet:
             for line in (f"FAILED  {result.case.name}", f"  {result.why}", *deviation_lines(result.deviation)):
-                typer.echo(line)
+                typer.echo(visible(line))
 
     return watch
 
@@ -203,7 +227,8 @@ def _write(report: Report, junit: Path | None, html: Path | None) -> None:
 
 
 def _show(report: Report) -> None:
-    table = Table("command", *(outcome.value for outcome in Outcome), title=f"{report.reader}: {report.card}")
+    title = Text(visible(f"{report.reader}: {report.card}"))
+    table = Table("command", *(outcome.value for outcome in Outcome), title=title)
     for name, counts in report.rows():
         table.add_row(name, *(str(count or "") for count in counts.values()))
     Console().print(table)

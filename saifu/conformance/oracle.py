@@ -5,7 +5,7 @@ It works on any connection, and on a recorded trace as well.
 
 from dataclasses import dataclass
 
-from apdu.command import CommandApdu
+from apdu.command import SECURE_MESSAGING, CommandApdu
 from apdu.commands import Ins
 from apdu.errors import AuthenticityError, FormatError
 from apdu.messages import Value
@@ -21,6 +21,8 @@ from saifu.conformance.twin import MARK_SIZES, Free, Mark, Twin
 __all__ = ["Deviation", "Oracle"]
 
 _MORE, _AGAIN = 0x61, 0x6C
+_LEAST_DIFFERENCE = 8
+"""Bits in which two random nonces of 64 bits differ at least, but in one case of 10^10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class Oracle:
         """``keys`` are the card's static keys, for what goes through a secure channel."""
         self.twin = twin
         self._card_side, self._twin_side = (SecureListener(lambda _: _required(keys)) for _ in range(2))
-        self._nonces, self._points = set[bytes](), set[bytes]()
+        self._nonces, self._points = {0, (1 << 64) - 1}, set[bytes]()
         self._values = dict[bytes, bytes]()
+        self._signed = dict[tuple[bytes, bytes], bytes]()
         self._begin(b"")
 
     def _begin(self, command: bytes) -> None:
@@ -59,11 +62,28 @@ class Oracle:
         """Follow one exchange as it went over the wire; None when the card did what the model does."""
         expected = self.twin.transmit(self._as_carried(command))
         if not (self._expected[-2:-1] == bytes((_MORE,)) and command[1:2] == bytes((Ins.GET_RESPONSE,))):
+            dropped = self._dropped()
             self._begin(command)
+            if dropped is not None:
+                return dropped
         if answered is None or len(answered) != len(expected) or answered[-2:] != expected[-2:]:
             return Deviation(command, expected, answered, _difference(expected, answered))
         self._expected, self._answered = self._expected[:-2] + expected, self._answered[:-2] + answered
         return None if expected[-2] == _MORE else self._judge()
+
+    def _dropped(self) -> Deviation | None:
+        """What was fetched of an answer whose rest nobody fetches: it is the model's, but where the card is free."""
+        secured = self._command[:1] and self._command[0] & SECURE_MESSAGING
+        if self._expected[-2:-1] != bytes((_MORE,)) or secured:
+            return None
+        expected, answered = self._expected[:-2], self._answered[:-2]
+        free = {
+            place for at in range(len(expected)) if (mark := self._mark_at(expected, at)) for place in _of(mark, at)
+        }
+        at = next((i for i, byte in enumerate(expected) if i not in free and byte != answered[i]), None)
+        if at is None or len(expected) - at < MARK_SIZES[Free.SIGNATURE]:
+            return None  # near the end a mark may have been cut off
+        return Deviation(self._command, self._expected, self._answered, _difference(self._expected, self._answered))
 
     def _as_carried(self, command: bytes) -> bytes:
         """At T=0 the Le of a command with data stays with the reader (ISO 7816-3 12.2.1, case 4S)."""
@@ -121,9 +141,10 @@ class Oracle:
         return self._accept_signature(mark.about, chosen, command)
 
     def _accept_nonce(self, mark: bytes, nonce: bytes) -> str:
-        if nonce in self._nonces or nonce in (bytes(len(nonce)), b"\xff" * len(nonce)):
-            return f"the nonce {nonce.hex().upper()} is not fresh"
-        self._nonces.add(nonce)
+        drawn = int.from_bytes(nonce)
+        if any((drawn ^ before).bit_count() < _LEAST_DIFFERENCE for before in self._nonces):
+            return f"the nonce {nonce.hex().upper()} is not fresh: it is that of an earlier request, or nearly so"
+        self._nonces.add(drawn)
         self.twin.learn_nonce(mark, nonce)
         return ""
 
@@ -142,11 +163,19 @@ class Oracle:
             verify(self.twin.point or b"", message, signature)
         except AuthenticityError:
             return "the signature is not that of the card's key over what the model signs"
+        # r tells the random number of a signature: used for two messages, it gives the private key away
+        if self._signed.setdefault((self.twin.point or b"", signature[:32]), message) != message:
+            return "two signatures are made with one random number: they tell the card's private key"
         if message[0] != Value.TYPE:
             return ""
         before = self._values.setdefault(message, signature)
         again = before != signature and CommandApdu.decode(command).ins == Ins.GIVE_AGAIN
         return "the value is signed anew, and not the stored one" if again else ""
+
+
+def _of(mark: Mark, at: int) -> range:
+    """Places of a mark."""
+    return range(at, at + MARK_SIZES[mark.kind])
 
 
 def _required(keys: StaticKeys | None) -> StaticKeys:

@@ -43,6 +43,11 @@ class Report:
         """The results that failed."""
         return [result for result in self.results if result.outcome is Outcome.FAILED]
 
+    @property
+    def passed(self) -> int:
+        """How many promises were kept."""
+        return self.counts()[Outcome.PASSED.value]
+
     def counts(self, results: Iterable[Result] | None = None) -> dict[str, int]:
         """How many passed, failed and were skipped."""
         counted = Counter(result.outcome for result in (self.results if results is None else results))
@@ -77,7 +82,9 @@ class Report:
 
     def document(self) -> dict[str, Any]:
         """The whole report as JSON."""
-        head = {"reader": self.reader, "card": self.card, "ok": not self.failed, "counts": self.counts()}
+        counts = self.counts()
+        head = {"reader": self.reader, "card": self.card, "ok": not self.failed}
+        head |= {"whole": not counts[Outcome.SKIPPED.value], "counts": counts}
         sums = {"exchanges": self.exchanges, "seconds": round(self.seconds, 3), "coverage": self.coverage()}
         return head | sums | {"results": [_document(result) for result in self.results]}
 

@@ -124,9 +124,11 @@ class Running:
             self.stand = self.afresh()
         self.found = self.stand.card.state
         self._told.append(self.stand.card.told)
-        for state in _LIFE[:-1]:
+        cases = [case for case in self.cases if not _spends(case)]
+        last = max((_LIFE.index(case.state) for case in cases), default=-1)
+        for state in _LIFE[: last + 1]:
             if not self._ended:
-                self._run_state(state, [case for case in self.cases if case.state is state and not _spends(case)])
+                self._run_state(state, [case for case in cases if case.state is state])
         if not self.lost:
             self._give_back()
 
@@ -266,6 +268,9 @@ def _outcome(stand: Stand, case: Case) -> tuple[Outcome, str, Deviation | None]:
         raise
     except SaifuError as error:
         return Outcome.FAILED, str(error), None
+    except Exception as error:
+        # a card that says what cannot be must not end the run: dates that overflow, lengths that do not fit
+        return Outcome.FAILED, f"the suite cannot go on from what the card says: {error!r}", None
     return Outcome.PASSED, "", None
 
 

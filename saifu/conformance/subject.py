@@ -126,6 +126,7 @@ class Subject:
         """The oracle with a twin of what the card has become; its codes are made those of a test card."""
         if session.selected.status.state is LifeCycle.ACTIVE:
             session.reset_retry_counter(PUK, PIN)
+        _require_sound(session)
         oracle = before or Oracle(self._twin(session.get_capacities()), self.keys)
         oracle.twin.adopt(session, self.issuer.keys, PIN, PUK)
         return oracle
@@ -238,6 +239,25 @@ class Subject:
         """Reset, select, and speak as a terminal does."""
         self.reset()
         return PurseSession(self)
+
+
+def _require_sound(session: PurseSession) -> None:
+    """A card that is taken as it describes itself can at least be what it says; raises MisbehaviourError."""
+    limits, counters, codes = session.get_parameters(), session.get_counters(), session.get_reference_data()
+    credit, used = session.get_credit()
+    sound = {
+        "more tries than the parameters allow": codes.pin_tries <= limits.pin_tries
+        and codes.puk_tries <= limits.puk_tries,
+        "a verified PIN after a reset": codes.verified == 0,
+        "more money than the purse may hold": session.selected.status.balance <= limits.balance_max,
+        "more used than the credit information allows": used.count <= credit.body.count
+        and used.amount <= credit.body.amount,
+        "an open request that is neither 00 nor 01": counters.open in (0, 1),
+        "more seen than there are records": counters.seen == credit.body.seen <= counters.record,
+    }
+    for what, holds in sound.items():
+        if not holds:
+            raise MisbehaviourError(f"card {session.card} tells {what}")
 
 
 def _finishes(side: CardConnection, command: bytes) -> bool:

@@ -9,7 +9,7 @@ import typer
 from apdu.errors import InputError, StoreError
 from apdu.protocol import Protocol
 from apdu.trace.reading import Reading
-from host.channel_keys import read_channel_keys
+from host.channel_keys import KeysOption, find_keys, read_channel_keys
 from host.console import JsonOption, emit
 from host.replay import Recording, load
 from host.scp03 import StaticKeys
@@ -25,6 +25,7 @@ _LARGEST_IMAGE = 1 << 16
 
 
 def diff(
+    context: typer.Context,
     old: Annotated[Path, typer.Argument(help="A trace: of saifu --trace, or of another program.")],
     new: Annotated[Path | None, typer.Argument(help="The trace to compare it with; - is standard input.")] = None,
     model: Annotated[
@@ -42,9 +43,7 @@ def diff(
     protocol: Annotated[
         Protocol | None, typer.Option("--protocol", help="For the model; without it, by the answer to reset.")
     ] = None,
-    keys: Annotated[
-        Path | None, typer.Option("--keys", help="For two traces: a file of keys, which opens their secure channels.")
-    ] = None,
+    keys: KeysOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="For two traces: compare every byte.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,7 +57,7 @@ def diff(
     if new is not None:
         if slot is not None or protocol is not None:
             raise InputError("--slot and --protocol are for the comparison with the model")
-        same = compare(old, new, keys=keys, strict=strict, as_json=as_json)
+        same = compare(old, new, keys=find_keys(context, keys), strict=strict, as_json=as_json)
     else:
         if strict or keys is not None:
             raise InputError("--strict and --keys are for the comparison of two traces")

@@ -28,6 +28,8 @@ __all__ = ["Followed", "Guess", "TraceOracle"]
 
 _MOST_REPEATS, _LOOKED_BACK = 64, 3
 """How often a trace is followed anew with another guess, and how many commands without an answer each looks at."""
+_MOST_FOLLOWED = 1_000_000
+"""Exchanges that are followed in all, before guessing ends."""
 _OK, _WRONG_DATA = StatusWord.OK.to_bytes(2), StatusWord.WRONG_DATA.to_bytes(2)
 _BEHIND_HEADER = 4
 _LEAST_MARK = 8
@@ -76,6 +78,7 @@ class TraceOracle:
     def __init__(self, recording: Recording, image: bytes, keys: StaticKeys, protocol: Protocol) -> None:
         """``image`` is the card's memory before the trace; it is not changed. ``keys`` are the card's static keys."""
         self._recording, self._image, self._keys, self._protocol = recording, image, keys, protocol
+        self._followed = 0
 
     def run(self) -> Followed:
         """Follow the trace; raises InputError where it lacks what the model would need, StoreError for a bad image."""
@@ -95,7 +98,7 @@ class TraceOracle:
         """Try one guess after the other about commands without an answer, as long as that leads further."""
         best = self._follow({})
         for _ in range(_MOST_REPEATS):
-            if not best.number or not best.unanswered:
+            if not best.number or not best.unanswered or self._followed > _MOST_FOLLOWED:
                 break
             again = [self._follow(guesses) for guesses in _other_guesses(best)]
             furthest = max(again, key=lambda each: each.reach)
@@ -115,6 +118,7 @@ class TraceOracle:
                     unanswered.append(number)
                     if guess is Guess.NOT_EXECUTED:
                         continue
+                self._followed += 1
                 deviation = oracle.hear(_filled(oracle.twin, said, guess), said.response)
                 if deviation is None:
                     compared += 1

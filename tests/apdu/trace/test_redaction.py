@@ -139,9 +139,9 @@ def test_open_groups_stay_beside_secret_ones() -> None:
     assert said.redacted == (("command", 5 + len(first) + 3, 5 + len(first) + len(KEY)),)
 
 
-def test_a_group_that_is_encrypted_with_a_key_of_the_card_stays() -> None:
-    assert shows(through(store(0xE8, KEY)))
-    assert shows(through(store(0xE8, group(UNKNOWN, SECRET))))
+def test_a_group_that_is_said_to_be_encrypted_is_blanked_too() -> None:
+    assert not shows(through(store(0xE8, KEY)))
+    assert not shows(through(store(0x68, group(UNKNOWN, SECRET))))
 
 
 def test_a_long_group_is_blanked() -> None:

@@ -3,7 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from hashlib import sha256
+from itertools import count
 from unittest.mock import patch
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from apdu.commands import BY_INS, Ins
 from apdu.identity import LifeCycle
@@ -12,6 +16,7 @@ from apdu.objects import Kind, Request, UnsettledEntry
 from apdu.payload import Tag, pack
 from apdu.proof import Proof
 from apdu.response import ResponseApdu
+from apdu.signature import point_of, private_key
 from apdu.status import StatusWord
 from applet_model import credit, history, lock_out, purse, unsettled
 from applet_model.card_state import Call, CardState
@@ -22,6 +27,9 @@ from applet_model.memory_map import MemoryMap
 from tests.saifu.conformance.mutants import Handler, handler, mutant, never, other_word, put, unsigned
 
 __all__: list[str] = []
+
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Order of P-256."""
 
 # --- the purse -------------------------------------------------------------------------------------------------
 
@@ -58,6 +66,30 @@ def _() -> AbstractContextManager[object]:
         right(card, cells, lambda size: b"\x01" * size if size == 8 else random(size), key_pair)
 
     return patch.object(CardState, "__init__", without_chance)
+
+
+@mutant("REQUEST", "nonces count upward")
+def _() -> AbstractContextManager[object]:
+    right = CardState.__init__
+    drawn = count(1)
+
+    def counting(card: CardState, cells: MemoryMap, random: Callable[[int], bytes], key_pair: KeyPair) -> None:
+        right(card, cells, lambda size: next(drawn).to_bytes(8) if size == 8 else random(size), key_pair)
+
+    return patch.object(CardState, "__init__", counting)
+
+
+@mutant("PAY", "every signature is made with the same random number")
+def _() -> AbstractContextManager[object]:
+    return patch("applet_model.key_pair.sign", _sign_with_one_number)
+
+
+def _sign_with_one_number(key: EllipticCurvePrivateKey, message: bytes) -> bytes:
+    """ECDSA with k = 7: s = (e + r d) / 7."""
+    r = int.from_bytes(point_of(private_key((7).to_bytes(32)))[:32]) % _ORDER
+    e = int.from_bytes(sha256(message).digest())
+    s = pow(7, -1, _ORDER) * (e + r * key.private_numbers().private_value) % _ORDER
+    return r.to_bytes(32) + s.to_bytes(32)
 
 
 @mutant("PAY 4", "a card pays itself")
@@ -151,8 +183,7 @@ def _() -> AbstractContextManager[object]:
 
 def _malleable(signed: bytes) -> bytes:
     """The other signature with the same r, which verifies too: n - s."""
-    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-    return signed[:-32] + (order - int.from_bytes(signed[-32:])).to_bytes(32)
+    return signed[:-32] + (_ORDER - int.from_bytes(signed[-32:])).to_bytes(32)
 
 
 @mutant("RECEIVE 6", "the value's signature is not verified")

@@ -194,3 +194,12 @@ def test_ctrl_c_leaves_the_report_of_what_was_tried(empty: Shell, monkeypatch: p
     assert empty.run("conform", "-r", "model", "--junit", "c.xml").code == 130
     root = Xml.parse(empty.folder / "c.xml").getroot()
     assert int(root.get("tests", "0")) > int(root.get("skipped", "0")) > 100
+
+
+def test_a_card_on_which_nothing_can_be_tried_is_no_success(empty: Shell) -> None:
+    empty.good("conform", "blank", "one.card")
+    empty.good("conform", "-r", "model:one.card", "--clause", "GIVE AGAIN")
+    ran = empty.run("conform", "-r", "model:one.card", "--clause", "GENERATE KEY PAIR", "--json")
+    assert (ran.code, "could be tried" in ran.fault) == (5, True)
+    report = json.loads(ran.out.splitlines()[0])
+    assert (report["ok"], report["whole"]) == (True, False)

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from apdu.commands import Ins
+from apdu.errors import MisbehaviourError
 from apdu.payload import Tag
 from apdu.protocol import Protocol
 from apdu.signature import private_key, sign
@@ -130,7 +131,9 @@ def test_a_nonce_that_comes_again() -> None:
         return answer[: -2 - 14] + first + answer[-2 - 6 :]
 
     card.spoil = of(Ins.REQUEST, spoil)
-    assert "not fresh" in why(stand, lambda stand: stand.request(100, stand.other().card))
+    assert "not fresh: it is that of an earlier request" in why(
+        stand, lambda stand: stand.request(100, stand.other().card)
+    )
 
 
 def test_a_value_that_is_signed_anew() -> None:
@@ -170,3 +173,21 @@ def test_a_deviation_leaves_the_twin_ready_to_be_made_anew() -> None:
     stand.ready(3000)
     stand.audit()
     assert PurseSession(stand.card).selected.status.balance == 3000
+
+
+def test_a_piece_of_an_answer_whose_rest_nobody_fetches() -> None:
+    card, stand = active()
+    stand.card.transmit(bytes.fromhex("803C0000128F10") + bytes(16))
+    card.spoil = lambda _, answer: answer[:150] + bytes((answer[150] ^ 1,)) + answer[151:]
+    stand.card.transmit(bytes.fromhex("00C0000000"))
+    del card.spoil
+    assert "byte 150" in why(stand, lambda stand: stand.card.transmit(bytes.fromhex("00CA010000")))
+
+
+def test_a_card_that_describes_itself_as_none_can_be_is_not_taken() -> None:
+    card, stand = active()
+    card.spoil = lambda command, answer: (
+        answer[:2] + b"\xff" + answer[3:] if command[:4] == b"\x00\xca\x01\x08" else answer
+    )
+    with pytest.raises(MisbehaviourError, match="more tries"):
+        stand.card.meet()

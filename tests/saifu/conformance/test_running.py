@@ -130,3 +130,12 @@ def test_a_card_that_falls_silent_is_given_up_and_all_the_rest_is_told() -> None
     assert [result.case.title for result in failures(results)] == ["silence"]
     assert outcomes(results, "good") == [Outcome.SKIPPED, Outcome.SKIPPED]
     assert all("cannot be tested any more" in result.why for result in results if result.case.title == "good")
+
+
+def test_what_a_card_says_that_no_number_can_hold_fails_its_case_and_the_run_goes_on() -> None:
+    def overflow(stand: Stand) -> None:
+        (stand.now << 32).to_bytes(4)
+
+    results = run(stand_of(blank_card()), case(S.ACTIVE, overflow), case(S.ACTIVE))
+    assert [result.case.title for result in failures(results)] == ["overflow"]
+    assert outcomes(results, "good") == [Outcome.PASSED]
