@@ -86,7 +86,7 @@ def _head(data: bytes, start: int, end: int) -> tuple[int, int, int] | None:
 
 def _number(digits: int) -> _Span:
     """Bytes of a number in BCD, from its begin, that do not stay."""
-    return _FIRST // 2, (digits - _LAST) // 2
+    return _FIRST // 2, (digits - _LAST + 1) // 2
 
 
 def _of_number(value: bytes) -> Iterator[_Span]:

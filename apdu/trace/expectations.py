@@ -6,12 +6,15 @@ may have been anywhere.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 
-from apdu.commands import BY_INS, GENERAL_STATUS, Command, Ins, Security
+from apdu.commands import ANY_STATE, BY_INS, GENERAL_STATUS, Command, Ins, Security
 from apdu.identity import LifeCycle
+from apdu.payload import Tag
 from apdu.status import StatusWord
 from apdu.trace import expectations_commands as of
 from apdu.trace import meaning_tags as tags
+from apdu.trace.meaning_fields import Fields
 from apdu.trace.meaning_heard import GIVES_BYTES, Heard
 from apdu.trace.meaning_memory import Ledger, Place
 from apdu.trace.meaning_words import amount_text, card_text, money, state_text
@@ -38,7 +41,7 @@ NO_ANSWER = "no answer came"
 PURSE_INS = frozenset(int(row.ins) for row in BY_INS.values() if not row.clause.startswith(("ISO", "GP")))
 """Instructions that are the purse's own: whoever accepts one is a purse."""
 _PIN = frozenset((Ins.VERIFY, Ins.CHANGE_REFERENCE_DATA, Ins.RESET_RETRY_COUNTER))
-_TERMINATED, _CHANNEL, _OK = LifeCycle.TERMINATED, Security.SECURE_CHANNEL, 0x9000
+_TERMINATED, _CHANNEL, _OK = int(LifeCycle.TERMINATED), Security.SECURE_CHANNEL, 0x9000
 _WARNINGS = (0x61, 0x62, 0x63, 0x90)
 
 
@@ -53,6 +56,7 @@ def _words(row: Command) -> frozenset[int]:
     return frozenset(words)
 
 
+_STATES = {int(row.ins): frozenset(map(int, row.states)) for row in BY_INS.values()}
 _LISTED = {int(row.ins): _words(row) for row in BY_INS.values()}
 
 # --- of any answer -----------------------------------------------------------------------------------------
@@ -89,10 +93,10 @@ def unasked_data(heard: Heard) -> str:
 
 def accepted_header(heard: Heard) -> str:
     """P1, P2 or Lc are not those that the command table lets pass."""
-    row = heard.row
-    if heard.p1 in row.p1 and heard.p2 in row.p2 and (len(heard.data) in row.lc or heard.opaque):
+    header = heard.header
+    if header.passes and (len(heard.data) in header.row.lc or heard.opaque):
         return ""
-    return f"accepted with P1 P2 {heard.number:04X} and {len(heard.data)} bytes, which {row.name} does not take"
+    return f"accepted with P1 P2 {header.number:04X} and {len(heard.data)} bytes, which {header.row.name} does not take"
 
 
 def accepted_nonsense(heard: Heard) -> str:
@@ -102,7 +106,7 @@ def accepted_nonsense(heard: Heard) -> str:
 
 def wrong_state(heard: Heard) -> str:
     """Accepted in a life-cycle state that the command table does not list for the command."""
-    if heard.purse is None or (state := heard.purse.exact.get("state")) is None or state in heard.row.states:
+    if heard.purse is None or (state := heard.purse.exact.get("state")) is None or state in _STATES[heard.ins]:
         return ""
     return f"accepted, though the card is {state_text(state)}"
 
@@ -171,17 +175,17 @@ def goes_back(heard: Heard) -> str:
     return ""
 
 
-_CARD_ID = tags.CARD_ID
-_CLAIMS = {
-    tags.CERTIFICATE: "subject",
-    tags.VALUE: "payer",
-    tags.RECEIPT: "payee",
-    tags.REFUSAL: "payee",
-    tags.ATTESTATION: "card",
-    tags.PARAMETERS: "card",
-    tags.CREDIT: "card",
+_CLAIMS: dict[Tag, Callable[[Fields], bytes]] = {
+    tags.CARD_ID: bytes,
+    tags.CERTIFICATE: attrgetter("subject"),
+    tags.VALUE: attrgetter("payer"),
+    tags.RECEIPT: attrgetter("payee"),
+    tags.REFUSAL: attrgetter("payee"),
+    tags.ATTESTATION: attrgetter("card"),
+    tags.PARAMETERS: attrgetter("card"),
+    tags.CREDIT: attrgetter("card"),
 }
-"""Where an object names the card that gives it."""
+"""The card that an object names as the one that gives it."""
 
 
 def other_card(heard: Heard) -> str:
@@ -189,9 +193,7 @@ def other_card(heard: Heard) -> str:
     if heard.purse is None or not (card := heard.purse.card):
         return ""
     for tag, body in heard.got.items():
-        field = _CLAIMS.get(tag)
-        claimed = body if tag is _CARD_ID else getattr(body, field) if field is not None else card
-        if claimed != card:
+        if tag in _CLAIMS and (claimed := _CLAIMS[tag](body)) != card:
             return f"the answer is of card {card_text(claimed)}, and {card_text(card)} was selected"
     return ""
 
@@ -212,22 +214,22 @@ def card_changed(heard: Heard) -> str:
 _ANY = (unlisted_status, data_with_error)
 _ACCEPTED = (accepted_header, wrong_state, not_selected, without_channel)
 _READABLE = (flawed_answer, accepted_nonsense, unasked_data)
-_TOLD = (other_card, state_moved, does_not_follow, goes_back)
+_TOLD = (state_moved, does_not_follow, goes_back)
 _OF: dict[int, tuple[Rule, ...]] = {
-    Ins.SELECT: (card_changed, *_TOLD),
-    Ins.GET_DATA: _TOLD,
-    Ins.READ_RECORD: _TOLD,
-    Ins.ATTEST: (*_TOLD, of.other_challenge),
-    Ins.REQUEST: (other_card, of.other_request, of.request_number_repeats, of.nonce_repeats),
-    Ins.PAY: (other_card, of.other_value, of.payment_counter_repeats, of.paid_without_pin, of.paid_too_much),
-    Ins.GIVE_AGAIN: (other_card, of.other_counter),
-    Ins.RECEIVE: (other_card, of.other_receipt, of.receipt_and_refusal, of.receipt_without_request),
-    Ins.SETTLE: (of.nothing_to_settle, of.settled_for_another),
-    Ins.PUT_CREDIT: (of.older_accepted,),
-    Ins.LOCK_OUT: (of.older_accepted,),
-    Ins.UNLOCK: (of.older_accepted,),
-    Ins.PUT_DATE: (of.older_accepted,),
-    Ins.INITIALIZE_UPDATE: (of.challenge_repeats,),
+    int(Ins.SELECT): (card_changed, *_TOLD),
+    int(Ins.GET_DATA): (other_card, *_TOLD),
+    int(Ins.READ_RECORD): _TOLD,
+    int(Ins.ATTEST): (other_card, *_TOLD, of.other_challenge),
+    int(Ins.REQUEST): (other_card, of.other_request, of.request_number_repeats, of.nonce_repeats),
+    int(Ins.PAY): (other_card, of.other_value, of.payment_counter_repeats, of.paid_without_pin, of.paid_too_much),
+    int(Ins.GIVE_AGAIN): (other_card, of.other_counter),
+    int(Ins.RECEIVE): (other_card, of.other_receipt, of.receipt_and_refusal, of.receipt_without_request),
+    int(Ins.SETTLE): (of.nothing_to_settle, of.settled_for_another),
+    int(Ins.PUT_CREDIT): (of.older_accepted,),
+    int(Ins.LOCK_OUT): (of.older_accepted,),
+    int(Ins.UNLOCK): (of.older_accepted,),
+    int(Ins.PUT_DATE): (of.older_accepted,),
+    int(Ins.INITIALIZE_UPDATE): (of.challenge_repeats,),
 }
 """Rules that need objects of the command or the answer; they are asked only where these parse."""
 RULES: tuple[Rule, ...] = tuple(dict.fromkeys((*_ANY, *_ACCEPTED, *_READABLE, *(r for rs in _OF.values() for r in rs))))
@@ -236,8 +238,9 @@ RULES: tuple[Rule, ...] = tuple(dict.fromkeys((*_ANY, *_ACCEPTED, *_READABLE, *(
 
 def _accepted(row: Command) -> tuple[Rule, ...]:
     """Rules about the header of an accepted command."""
+    alive = () if row.states == ANY_STATE else (wrong_state,)
     own = (not_selected,) if row.ins in PURSE_INS else ()
-    return accepted_header, wrong_state, *own, *((without_channel,) if row.security is _CHANNEL else ())
+    return accepted_header, *alive, *own, *((without_channel,) if row.security is _CHANNEL else ())
 
 
 def _full(row: Command) -> tuple[Rule, ...]:
@@ -251,17 +254,19 @@ _FULL = {int(row.ins): _full(row) for row in BY_INS.values()}
 
 def surprises(heard: Heard) -> tuple[str, ...]:
     """All that is unexpected in one exchange."""
-    if not heard.accepted:
-        rules: tuple[Rule, ...] = _ANY
-    elif heard.opaque:
-        rules = _SEALED[heard.ins]
-    elif heard.wrong or heard.flaw:
-        rules = _SEALED[heard.ins] + _READABLE
-    else:
+    if heard.clear:
         rules = _FULL[heard.ins]
+    elif not heard.accepted:
+        rules = _ANY
+    else:
+        rules = _SEALED[heard.ins] + (() if heard.opaque else _READABLE)
     if heard.accepted and heard.sw != _OK:
         rules = _ANY + rules
-    return tuple([text for rule in rules if (text := rule(heard))])
+    found: tuple[str, ...] = ()
+    for rule in rules:
+        if text := rule(heard):
+            found = (*found, text)
+    return found
 
 
 # --- of what is half said ----------------------------------------------------------------------------------

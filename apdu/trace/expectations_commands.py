@@ -2,7 +2,6 @@
 
 from apdu.commands import Ins
 from apdu.trace import meaning_tags as tags
-from apdu.trace.meaning_fields import Fields
 from apdu.trace.meaning_heard import Heard
 from apdu.trace.meaning_words import card_text, money
 
@@ -16,7 +15,8 @@ def _differs(heard: Heard, pairs: tuple[tuple[str, object, object], ...]) -> str
 
 def other_request(heard: Heard) -> str:
     """REQUEST answers with another amount than was asked for."""
-    return _differs(heard, (("amount", heard.given[tags.AMOUNT], heard.got[tags.REQUEST].amount),))
+    asked, answered = heard.given[tags.AMOUNT], heard.got[tags.REQUEST].amount
+    return "" if asked == answered else _differs(heard, (("amount", asked, answered),))
 
 
 def request_number_repeats(heard: Heard) -> str:
@@ -84,15 +84,10 @@ def other_challenge(heard: Heard) -> str:
     return _differs(heard, (("challenge", heard.given[tags.CHALLENGE], heard.got[tags.ATTESTATION].challenge),))
 
 
-def _answered(heard: Heard) -> tuple[str, Fields]:
-    """What RECEIVE has answered."""
-    tag, body = next(iter(heard.got.items()))
-    return ("receipt" if tag is tags.RECEIPT else "refusal"), body
-
-
 def other_receipt(heard: Heard) -> str:
     """RECEIVE answers for another value than it was given."""
-    value, body = heard.given[tags.VALUE], _answered(heard)[1]
+    value, got = heard.given[tags.VALUE], heard.got
+    body = got[tags.RECEIPT] if tags.RECEIPT in got else got[tags.REFUSAL]
     if value.payer == body.payer and value.counter == body.counter:
         return ""
     return _differs(heard, (("payer", value.payer, body.payer), ("counter", value.counter, body.counter)))
@@ -100,7 +95,7 @@ def other_receipt(heard: Heard) -> str:
 
 def receipt_and_refusal(heard: Heard) -> str:
     """One value gets receipts or refusals, never both."""
-    value, word = heard.given[tags.VALUE], _answered(heard)[0]
+    value, word = heard.given[tags.VALUE], "receipt" if tags.RECEIPT in heard.got else "refusal"
     known = heard.ledger.transfer(value.payer, value.counter)
     if known is None or known.answer in ("", word):
         return ""
@@ -124,7 +119,7 @@ def receipt_without_request(heard: Heard) -> str:
 
 def nothing_to_settle(heard: Heard) -> str:
     """SETTLE was accepted though no such transfer is unsettled."""
-    body = next(iter(heard.given.values()))
+    (body,) = heard.given.values()
     known = heard.ledger.transfer(body.payer, body.counter)
     if known is not None and known.settled:
         return f"accepted, though the transfer with counter {body.counter} was settled before"
@@ -135,7 +130,7 @@ def nothing_to_settle(heard: Heard) -> str:
 
 def settled_for_another(heard: Heard) -> str:
     """SETTLE accepted an answer of another payee, or a receipt where a refusal was signed."""
-    body = next(iter(heard.given.values()))
+    (body,) = heard.given.values()
     known = heard.ledger.transfer(body.payer, body.counter)
     if known is None or not known.payee or tags.RESOLUTION in heard.given or known.payee == body.payee:
         return ""

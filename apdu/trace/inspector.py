@@ -5,7 +5,7 @@ likewise, and a secure channel is opened where a listener has the keys. What is 
 table when it is the purse's, and through the names of the standards when it is another card's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from apdu.command import CHAINING, SECURE_MESSAGING, CommandApdu
@@ -26,7 +26,7 @@ from apdu.trace.expectations import (
 from apdu.trace.meaning import outcome, step_of, what
 from apdu.trace.meaning_commands import application_text
 from apdu.trace.meaning_follow import follow, lost, recognize
-from apdu.trace.meaning_heard import Heard
+from apdu.trace.meaning_heard import Header, Heard, header_of
 from apdu.trace.meaning_memory import Chain, Ledger, Place, Waiting
 from apdu.trace.meaning_words import count_text
 from apdu.trace.model import Exchange, Item, Remark, Reset
@@ -41,15 +41,21 @@ MOST_SLOTS = 256
 _MOST_BYTES = 65536
 """The most that a chain or an answer in pieces may have; no card's is longer."""
 _WRONG_LE = 0x6C
+_HALF = (ANNOUNCED, _WRONG_LE)
 _BY_NAME, _NO_PARTS = 0x04, b"-"
 _MAC = 8
 _NOTHING = b"\0\0"
-_OTHER_CLASS = ~(CHAINING | SECURE_MESSAGING)
 # a member of an enumeration takes long to look up
 _SELECT, _GET_RESPONSE, _AUTHENTICATE = int(Ins.SELECT), int(Ins.GET_RESPONSE), int(Ins.EXTERNAL_AUTHENTICATE)
 _MAC_ONLY, _BOTH_MACS = 0x01, 0x11
-_NAMES = {int(row.ins): row.name for row in BY_INS.values()}
-_STANDARDS = {int(row.ins): name_of(bytes((row.cla, row.ins)), "saifu").standard for row in BY_INS.values()}
+
+
+def _fixed(row: Command) -> tuple[str, str, str]:
+    return name_of(bytes((row.cla, row.ins)), "saifu").standard, row.name, step_of(row)
+
+
+_FIXED = {int(row.ins): _fixed(row) for row in BY_INS.values()}
+"""Standard, name and step of each instruction."""
 
 _SURE = PURSE_INS | {_SELECT}
 """Instructions that are the purse's whatever is known to be selected; SELECT, with its name."""
@@ -67,6 +73,13 @@ class _Words(NamedTuple):
     unexpected: tuple[str, ...] = ()
 
 
+_Told = tuple[Exchange | None, str, str, str, str, str, tuple[str, ...]]
+"""The same as a plain tuple, which is made faster; nearly all exchanges need no more."""
+_NO_WORDS = (None, "", "", "", "", "")
+# what the constructor does, without its check of arguments
+_reading: Callable[[type[Reading], tuple[object, ...]], Reading] = tuple.__new__
+
+
 class Inspector:
     """Reads a trace item by item; remembers what is selected, who paid whom, and what was never answered."""
 
@@ -81,9 +94,11 @@ class Inspector:
         """The next item in words; items come in their order. Never raises for what is in them."""
         self._number += 1
         if isinstance(item, Exchange):
-            return Reading(self._number, item, *self._exchange(item))
+            if (told := self._at_once(item)) is None:
+                told = self._exchange(item)
+            return _reading(Reading, (self._number, item, *told))
         if isinstance(item, Reset):
-            return Reading(self._number, item, unexpected=self._reset(item.slot))
+            return _reading(Reading, (self._number, item, *_NO_WORDS, self._reset(item.slot)))
         return Reading(self._number, item)
 
     def end(self) -> list[str]:
@@ -103,8 +118,8 @@ class Inspector:
         return found
 
     def _reset(self, slot: str) -> tuple[str, ...]:
-        place = self._place(slot)
-        left = self._abandon(place, slot)
+        place = self._places.get(slot) or self._place(slot)
+        left = self._abandon(place, slot) if place.waiting is not None else ()
         place.reset()
         if self._listener is not None:
             self._listener.reset(slot)
@@ -123,7 +138,22 @@ class Inspector:
 
     # --- transport -----------------------------------------------------------------------------------------
 
+    def _at_once(self, item: Exchange) -> _Told | None:
+        """The purse's commands that come whole and are answered whole, as nearly all do; None: this one is not so."""
+        command, response = item.command, item.response
+        header = header_of(command[:4])
+        if header is None or not header.plain or self._listener is not None:
+            return None
+        if response is None or len(response) < 2 or response[-2] in _HALF:
+            return None
+        place, data = self._places.get(item.slot) or self._place(item.slot), _data(command)
+        if data is None or place.waiting is not None or place.chain is not None or not _is_own(place, header, data):
+            return None
+        place.fresh = False
+        return self._told(Heard(header, data, response, place, self._ledger), command, response)
+
     def _exchange(self, item: Exchange) -> _Words:
+        """Any exchange."""
         place = self._place(item.slot)
         command, response = item.command, item.response
         left: tuple[str, ...] = ()
@@ -142,9 +172,9 @@ class Inspector:
         waiting, named = place.waiting, name_of(item.command, "saifu" if place.ours else "")
         if waiting is None:
             text = nothing_to_fetch(place) if place.ours else ""
-            row = _own(place, item.command)
+            own = _own(place, item.command)
             words = _generic(place, item.command, item.response)
-            return words._replace(step=step_of(row) if row is not None else "", unexpected=(text,) if text else ())
+            return words._replace(step=step_of(own.row) if own is not None else "", unexpected=(text,) if text else ())
         words = self._answered(place, item, waiting.command, waiting.pieces, item.response)
         told = f"{words.name}  {words.what}".rstrip()
         return words._replace(standard=named.standard, name=named.name, what=f"of {told}")
@@ -154,7 +184,7 @@ class Inspector:
         if response is None or len(response) < 2:
             return self._unanswered(place, item, command, response)
         word = response[-2]
-        if word in (ANNOUNCED, _WRONG_LE) and len(command) > 3 and len(pieces) < _MOST_BYTES:
+        if word in _HALF and len(command) > 3 and len(pieces) < _MOST_BYTES:
             return self._piece(place, command, pieces, response)
         place.waiting = None
         whole = pieces + response if pieces else response
@@ -184,16 +214,16 @@ class Inspector:
     def _sent(self, place: Place, command: bytes, said: str) -> _Words:
         """A command whose answer is not there, or not yet."""
         words = _generic(place, command, None)
-        row, data = _own(place, command) if len(command) > 3 else None, _data(command)
-        if row is None:
+        header, data = _own(place, command), _data(command)
+        if header is None:
             return words._replace(outcome=said)
         told = words.what
         if data is not None and not command[0] & CHAINING:
             secured = bool(command[0] & SECURE_MESSAGING) and command[1] != _AUTHENTICATE
-            heard = Heard(row, command[:4], data, _NOTHING, place, self._ledger, secured=secured, opaque=secured)
-            heard.purse = place.purse
+            heard = Heard(header, data, _NOTHING, place, self._ledger, secured=secured, opaque=secured)
             told = what(heard) if place.ours or not heard.wrong else told
-        return _Words(None, _STANDARDS[row.ins], row.name, told, said, step_of(row))
+        standard, name, step = _FIXED[header.ins]
+        return _Words(None, standard, name, told, said, step)
 
     def _hear(self, item: Exchange, command: bytes, response: bytes | None) -> Opened | None:
         if self._listener is None:
@@ -205,56 +235,55 @@ class Inspector:
     # --- what is whole -------------------------------------------------------------------------------------
 
     def _whole(self, place: Place, command: bytes, response: bytes, opened: Opened | None) -> _Words:
-        row, data = _own(place, command), _data(command)
-        if row is None or data is None:
+        header, data = _own(place, command), _data(command)
+        if header is None or data is None:
             place.chain = None
             return self._foreign(place, command, response)
         if command[0] & CHAINING:
-            return self._part(place, row, command, data, response)
+            return self._part(place, header, command, data, response)
         chain, place.chain = place.chain, None
         if chain is not None and chain.header == command[:4]:
             data = chain.data + data
-        return self._own(place, row, command, data, response, opened)
+        return self._own(place, header, command, data, response, opened)
 
-    def _part(self, place: Place, row: Command, command: bytes, data: bytes, response: bytes) -> _Words:
+    def _part(self, place: Place, header: Header, command: bytes, data: bytes, response: bytes) -> _Words:
         """A part of a chain that goes on."""
-        header = bytes((command[0] & ~CHAINING,)) + command[1:4]
-        chain = place.chain if place.chain is not None and place.chain.header == header else Chain(header)
+        last = bytes((command[0] & ~CHAINING,)) + command[1:4]
+        chain = place.chain if place.chain is not None and place.chain.header == last else Chain(last)
         taken = response[-2:] == b"\x90\x00" and len(chain.data) + len(data) <= _MOST_BYTES
-        place.chain = Chain(header, chain.data + data, chain.parts + 1) if taken else None
-        heard = Heard(row, command[:4], data, response, place, self._ledger, opaque=True)
-        heard.purse = place.purse
+        place.chain = Chain(last, chain.data + data, chain.parts + 1) if taken else None
+        heard = Heard(header, data, response, place, self._ledger, opaque=True)
         told = f"part {chain.parts + 1}, {count_text(len(data), 'byte')}; more follows"
         said = outcome(heard)
         unexpected = () if taken else surprises(heard)
-        return _Words(None, _STANDARDS[row.ins], row.name, told, said, step_of(row), unexpected)
+        standard, name, step = _FIXED[header.ins]
+        return _Words(None, standard, name, told, said, step, unexpected)
 
     def _own(
-        self, place: Place, row: Command, command: bytes, data: bytes, response: bytes, opened: Opened | None
+        self, place: Place, header: Header, command: bytes, data: bytes, response: bytes, opened: Opened | None
     ) -> _Words:
         """A command of the purse, told from what is in it."""
-        ins, secured, opaque = command[1], False, False
-        if command[0] & SECURE_MESSAGING and ins != _AUTHENTICATE:
+        secured = opaque = False
+        if command[0] & SECURE_MESSAGING and header.ins != _AUTHENTICATE:
             secured = True
             data, response, opaque = _unwrapped(place, data, response, opened)
-        heard = Heard(row, command[:4], data, response, place, self._ledger, secured=secured, opaque=opaque)
+        heard = Heard(header, data, response, place, self._ledger, secured=secured, opaque=opaque)
+        return _Words(*self._told(heard, command, response))
+
+    def _told(self, heard: Heard, command: bytes, response: bytes) -> _Told:
+        """One whole exchange in words; what it changes is remembered."""
+        ins, place = heard.ins, heard.place
         sure = ins in _SURE or place.application == AID
         if not sure and (heard.flaw or heard.wrong):
             return _generic(place, command, response)
         recognize(heard)
-        words = _Words(
-            None,
-            _STANDARDS[ins],
-            _NAMES[ins],
-            what(heard),
-            outcome(heard),
-            step_of(row),
-            surprises(heard) if sure else (),
-        )
+        unexpected = surprises(heard) if sure else ()
+        standard, name, step = _FIXED[ins]
+        told = (None, standard, name, what(heard), outcome(heard), step, unexpected)
         follow(heard)
         if heard.accepted and ins in PURSE_INS:
             place.application = AID
-        return words
+        return told
 
     def _foreign(self, place: Place, command: bytes, response: bytes) -> _Words:
         """A command of another application, or one that the purse does not know."""
@@ -266,14 +295,10 @@ class Inspector:
 
 def inspect(items: Iterable[Item], listener: Listener | None = None) -> Iterator[Reading]:
     """All readings of a trace; the last ones tell what its end leaves open, as remarks that are unexpected."""
-    inspector, number = Inspector(listener), 0
-    for item in items:
-        reading = inspector.read(item)
-        number = reading.number
-        yield reading
+    inspector = Inspector(listener)
+    yield from map(inspector.read, items)
     for text in inspector.end():
-        number += 1
-        yield Reading(number, Remark(text), unexpected=(text,))
+        yield inspector.read(Remark(text))._replace(unexpected=(text,))
 
 
 # --- small things ------------------------------------------------------------------------------------------
@@ -288,22 +313,28 @@ def _data(command: bytes) -> bytes | None:
     """The data of a command; None if its length fields do not fit."""
     size = len(command)
     # short commands, which nearly all are, need no parser
-    if size > 5 and command[4] and size - 5 - command[4] in (0, 1):
-        return command[5 : 5 + command[4]]
+    if size > 5 and (lc := command[4]) and size - 6 <= lc <= size - 5:
+        return command[5 : 5 + lc]
+    if size in (4, 5):
+        return b""
     try:
         return CommandApdu.decode(command).data
     except FormatError:
         return None
 
 
-def _own(place: Place, command: bytes) -> Command | None:
-    """The purse's row of a command: while the purse is selected, or nothing is known to be."""
-    row = BY_INS.get(command[1])
-    if row is None or (command[0] ^ row.cla) & _OTHER_CLASS:
-        return None
-    if command[1] == _SELECT:
-        return row if command[2] == _BY_NAME and _data(command) == AID else None
-    return row if not place.application or place.application == AID else None
+def _is_own(place: Place, header: Header, data: bytes | None) -> bool:
+    """Whether a command is for the purse: SELECT with its name; others while it, or nothing known, is selected."""
+    if header.ins == _SELECT:
+        return data == AID and header.p1 == _BY_NAME
+    application = place.application
+    return not application or application == AID
+
+
+def _own(place: Place, command: bytes) -> Header | None:
+    """The purse's header of a command that is for the purse."""
+    header = header_of(command[:4])
+    return header if header is not None and _is_own(place, header, _data(command)) else None
 
 
 def _unwrapped(place: Place, data: bytes, response: bytes, opened: Opened | None) -> tuple[bytes, bytes, bool]:

@@ -1,27 +1,27 @@
 """The purse's exchanges in words: the command, its answer or why it was declined, and the step of the protocol."""
 
-from apdu.commands import BY_INS, Command
+from apdu.commands import Command
 from apdu.status import status_text, tries_left
 from apdu.trace.meaning_answers import SAID
 from apdu.trace.meaning_commands import SENT, sealed
 from apdu.trace.meaning_heard import Heard
 from apdu.trace.meaning_reasons import reason
-from apdu.trace.meaning_words import (
-    count_text,
-)
+from apdu.trace.meaning_words import count_text
 
 __all__ = ["outcome", "step_of", "what"]
 
-_STEPS = {int(row.ins): row.clause.replace("design: ", "") for row in BY_INS.values()}
+_OK = 0x9000
 
 
 def step_of(row: Command) -> str:
     """Step of the protocol, clause of the standard and step of the patent behind a command."""
-    return _STEPS[row.ins]
+    return row.clause.replace("design: ", "")
 
 
 def what(heard: Heard) -> str:
     """The command in words; of one whose data are not there in clear, or do not parse, what its header says."""
+    if heard.clear:
+        return SENT[heard.ins](heard)
     if heard.opaque:
         return sealed(heard)
     if heard.wrong:
@@ -31,16 +31,19 @@ def what(heard: Heard) -> str:
 
 def outcome(heard: Heard) -> str:
     """The status word, and the answer in words or the reason why there is none."""
-    sw = heard.sw
     if not heard.accepted:
         return _declined(heard)
+    word = "9000" if heard.sw == _OK else f"{heard.sw:04X}"
+    text = SAID[heard.ins](heard) if heard.clear else _hidden(heard)
+    return f"{word}: {text}" if text else word
+
+
+def _hidden(heard: Heard) -> str:
+    """An answer that cannot be read, or one to a command that cannot."""
+    size = count_text(len(heard.answer), "byte")
     if heard.opaque:
-        return f"{sw:04X}: {count_text(len(heard.answer), 'byte')}, secured" if heard.answer else f"{sw:04X}"
-    if heard.flaw:
-        return f"{sw:04X}: {count_text(len(heard.answer), 'byte')} that do not parse"
-    said = SAID.get(heard.ins) if not heard.wrong else None
-    text = said(heard) if said is not None else ""
-    return f"{sw:04X}: {text}" if text else f"{sw:04X}"
+        return f"{size}, secured" if heard.answer else ""
+    return f"{size} that do not parse" if heard.flaw else ""
 
 
 def _declined(heard: Heard) -> str:

@@ -24,19 +24,24 @@ from apdu.trace.meaning_words import (
 __all__ = ["SAID"]
 
 _LAST_BLOCK = 0x80
-_KINDS = {Kind.PAID: "paid {} to {}", Kind.RECEIVED: "received {} from {}", Kind.REFUNDED: "refunded {}, not for {}"}
+_KINDS = {
+    int(Kind.PAID): "paid {} to {}",
+    int(Kind.RECEIVED): "received {} from {}",
+    int(Kind.REFUNDED): "refunded {}, not for {}",
+}
+_ROLES = {int(role): role.name.lower() for role in Role}
 
 
 def _value(value: Fields) -> str:
     return f"{amount_text(value.amount, value.currency)} for request {value.request} of {card_text(value.payee)}"
 
 
-def _status(heard: Heard, status: Fields) -> str:
+def _status(heard: Heard, told: Fields) -> str:
+    state, unsettled, balance, edition = told
     card = heard.got.get(tags.CARD_ID)
     who = f"card {card_text(card)}" if card else "card without an ID"
-    holds = f"{state_text(status.state)}, {money(heard, status.balance)}"
-    waiting = f"{status.unsettled} unsettled, " if status.unsettled else ""
-    return f"{who}, {holds}, {waiting}edition {status.edition}"
+    waiting = f", {unsettled} unsettled" if unsettled else ""
+    return f"{who}, {state_text(state)}, {money(heard, balance)}{waiting}, edition {edition}"
 
 
 def _selected(heard: Heard) -> str:
@@ -58,8 +63,8 @@ def _given_again(heard: Heard) -> str:
 
 
 def _received(heard: Heard) -> str:
-    tag, body = next(iter(heard.got.items()))
-    word = "receipt" if tag is tags.RECEIPT else "refusal"
+    got = heard.got
+    word, body = ("receipt", got[tags.RECEIPT]) if tags.RECEIPT in got else ("refusal", got[tags.REFUSAL])
     return f"{word} for counter {body.counter} of {card_text(body.payer)}"
 
 
@@ -73,7 +78,7 @@ def _settled(heard: Heard) -> str:
 
 def _record(heard: Heard) -> str:
     record = heard.record
-    moved = _KINDS[Kind(record.kind)].format(money(heard, record.amount), card_text(record.other))
+    moved = _KINDS[record.kind].format(money(heard, record.amount), card_text(record.other))
     numbers = f"counter {record.counter}, request {record.request}"
     then = f"balance {money(heard, record.balance)}, {date_text(record.date)}"
     return f"record {record.number}, {moved}, {numbers}, {then}"
@@ -89,7 +94,7 @@ def _public_key(heard: Heard) -> str:
 
 
 def _opened(heard: Heard) -> str:
-    return f"secure channel open at level {heard.p1:02X}"
+    return f"secure channel open at level {heard.header.p1:02X}"
 
 
 def _verified(heard: Heard) -> str:
@@ -106,8 +111,10 @@ def _attested(heard: Heard) -> str:
 
 
 def _data_object(heard: Heard) -> str:
-    tag = next((tag for tag in heard.got if tag in _OBJECTS), None)
-    return _OBJECTS[tag](heard, heard.got[tag]) if tag is not None else ""
+    for tag, told in heard.got.items():
+        if tag in _OBJECTS:
+            return _OBJECTS[tag](heard, told)
+    return ""
 
 
 def _parameters(told: Fields) -> str:
@@ -115,7 +122,7 @@ def _parameters(told: Fields) -> str:
         return amount_text(value, told.currency)
 
     holds = f"holds to {_amount(told.balance_max)}, moves to {_amount(told.transfer_max)}"
-    return f"{card_text(told.card)}, {Role(told.role).name.lower()}, {holds}, PIN above {_amount(told.pin_above)}"
+    return f"{card_text(told.card)}, {_ROLES[told.role]}, {holds}, PIN above {_amount(told.pin_above)}"
 
 
 def _counters(told: Fields) -> str:
@@ -125,7 +132,7 @@ def _counters(told: Fields) -> str:
 
 
 def _certificate(told: Fields) -> str:
-    return f"{card_text(told.subject)}, {Role(told.role).name.lower()}, until {day_text(told.expiry)}"
+    return f"{card_text(told.subject)}, {_ROLES[told.role]}, until {day_text(told.expiry)}"
 
 
 def _used(heard: Heard, told: Fields) -> str:
@@ -160,26 +167,27 @@ _OBJECTS: dict[Tag, Callable[[Heard, Fields], str]] = {
     tags.REFERENCE_DATA: lambda _, told: _reference_data(told),
 }
 SAID: dict[int, Callable[[Heard], str]] = {
-    Ins.SELECT: _selected,
-    Ins.VERIFY: _verified,
-    Ins.GET_DATA: _data_object,
-    Ins.READ_RECORD: _record,
-    Ins.GENERATE_KEY_PAIR: _public_key,
-    Ins.INITIALIZE_UPDATE: _chip,
-    Ins.EXTERNAL_AUTHENTICATE: _opened,
-    Ins.REQUEST: _requested,
-    Ins.PAY: _paid,
-    Ins.GIVE_AGAIN: _given_again,
-    Ins.RECEIVE: _received,
-    Ins.SETTLE: _settled,
-    Ins.ATTEST: _attested,
-    Ins.STORE_DATA: lambda heard: "the purse is active" if heard.p1 & _LAST_BLOCK else "stored",
-    Ins.CHANGE_REFERENCE_DATA: lambda _: "new PIN, verified",
-    Ins.RESET_RETRY_COUNTER: lambda _: "new PIN, with all its tries",
-    Ins.PUT_CREDIT: lambda _: "stored",
-    Ins.LOCK_OUT: lambda _: "locked out",
-    Ins.UNLOCK: lambda _: "active again",
-    Ins.PUT_DATE: lambda _: "kept",
-    Ins.TERMINATE: lambda _: "terminated for ever",
+    int(Ins.SELECT): _selected,
+    int(Ins.VERIFY): _verified,
+    int(Ins.GET_RESPONSE): lambda _: "",
+    int(Ins.GET_DATA): _data_object,
+    int(Ins.READ_RECORD): _record,
+    int(Ins.GENERATE_KEY_PAIR): _public_key,
+    int(Ins.INITIALIZE_UPDATE): _chip,
+    int(Ins.EXTERNAL_AUTHENTICATE): _opened,
+    int(Ins.REQUEST): _requested,
+    int(Ins.PAY): _paid,
+    int(Ins.GIVE_AGAIN): _given_again,
+    int(Ins.RECEIVE): _received,
+    int(Ins.SETTLE): _settled,
+    int(Ins.ATTEST): _attested,
+    int(Ins.STORE_DATA): lambda heard: "the purse is active" if heard.header.p1 & _LAST_BLOCK else "stored",
+    int(Ins.CHANGE_REFERENCE_DATA): lambda _: "new PIN, verified",
+    int(Ins.RESET_RETRY_COUNTER): lambda _: "new PIN, with all its tries",
+    int(Ins.PUT_CREDIT): lambda _: "stored",
+    int(Ins.LOCK_OUT): lambda _: "locked out",
+    int(Ins.UNLOCK): lambda _: "active again",
+    int(Ins.PUT_DATE): lambda _: "kept",
+    int(Ins.TERMINATE): lambda _: "terminated for ever",
 }
-"""By instruction, for an accepted command whose answer parses; where nothing is to be said there is no row."""
+"""By instruction, for an accepted command whose answer parses."""

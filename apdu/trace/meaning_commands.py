@@ -53,7 +53,7 @@ def sealed(heard: Heard) -> str:
 
 
 def _select(heard: Heard) -> str:
-    return application_text(heard.data) + (", without FCI" if heard.p2 == 0x0C else "")
+    return application_text(heard.data) + (", without FCI" if heard.header.p2 == 0x0C else "")
 
 
 def _verify(heard: Heard) -> str:
@@ -69,40 +69,41 @@ def _unblock(heard: Heard) -> str:
 
 
 def _generate(heard: Heard) -> str:
-    return "make a new pair" if heard.p1 == _MAKE_KEY else "read the public key"
+    return "make a new pair" if heard.header.p1 == _MAKE_KEY else "read the public key"
 
 
 def _read_record(heard: Heard) -> str:
-    age = ((heard.p2 >> 3) - 1) * RECORDS_PER_FILE + heard.p1 - 1
+    age = ((heard.header.p2 >> 3) - 1) * RECORDS_PER_FILE + heard.header.p1 - 1
     if age < 0:
-        return f"record {heard.p1} of file {heard.p2 >> 3}"
+        return f"record {heard.header.p1} of file {heard.header.p2 >> 3}"
     return "the newest record" if not age else f"the record {age} before the newest"
 
 
 def _get_data(heard: Heard) -> str:
-    return _DATA_NAMES.get(heard.number, f"object {heard.number:04X}")
+    return _DATA_NAMES.get(heard.header.number, f"object {heard.header.number:04X}")
 
 
 def _initialize_update(heard: Heard) -> str:
-    return f"key version {heard.p1}, host challenge {hex_text(heard.data)}"
+    return f"key version {heard.header.p1}, host challenge {hex_text(heard.data)}"
 
 
 _LEVEL_TEXT = ((0x01, "C-MAC"), (0x02, "C-ENC"), (0x10, "R-MAC"), (0x20, "R-ENC"))
 
 
 def _external_authenticate(heard: Heard) -> str:
-    return f"level {heard.p1:02X}: {', '.join(text for bit, text in _LEVEL_TEXT if heard.p1 & bit) or 'none'}"
+    level = heard.header.p1
+    return f"level {level:02X}: {', '.join(text for bit, text in _LEVEL_TEXT if level & bit) or 'none'}"
 
 
 def _block(heard: Heard) -> str:
-    return f"block {heard.p2}" + (" (last block)" if heard.p1 & _LAST_BLOCK else "")
+    return f"block {heard.header.p2}" + (" (last block)" if heard.header.p1 & _LAST_BLOCK else "")
 
 
 def _store_data(heard: Heard) -> str:
     names = ", ".join(_DGI_NAMES[number] for number in dgis(heard.data))
-    encrypted = ", encrypted" if heard.p1 & _DEK else ""
-    last = " (last block)" if heard.p1 & _LAST_BLOCK else ""
-    return f"block {heard.p2}: {names}{encrypted}{last}"
+    encrypted = ", encrypted" if heard.header.p1 & _DEK else ""
+    last = " (last block)" if heard.header.p1 & _LAST_BLOCK else ""
+    return f"block {heard.header.p2}: {names}{encrypted}{last}"
 
 
 def _request(heard: Heard) -> str:
@@ -173,27 +174,27 @@ def _terminate(heard: Heard) -> str:
 
 
 SENT: dict[int, Callable[[Heard], str]] = {
-    Ins.SELECT: _select,
-    Ins.VERIFY: _verify,
-    Ins.CHANGE_REFERENCE_DATA: _change,
-    Ins.RESET_RETRY_COUNTER: _unblock,
-    Ins.READ_RECORD: _read_record,
-    Ins.GET_RESPONSE: lambda _: "the rest",
-    Ins.GET_DATA: _get_data,
-    Ins.GENERATE_KEY_PAIR: _generate,
-    Ins.INITIALIZE_UPDATE: _initialize_update,
-    Ins.EXTERNAL_AUTHENTICATE: _external_authenticate,
-    Ins.STORE_DATA: _store_data,
-    Ins.REQUEST: _request,
-    Ins.PAY: _pay,
-    Ins.RECEIVE: _receive,
-    Ins.SETTLE: _settle,
-    Ins.GIVE_AGAIN: _give_again,
-    Ins.PUT_CREDIT: _put_credit,
-    Ins.ATTEST: _attest,
-    Ins.LOCK_OUT: _lock_out,
-    Ins.UNLOCK: _unlock,
-    Ins.PUT_DATE: _put_date,
-    Ins.TERMINATE: _terminate,
+    int(Ins.SELECT): _select,
+    int(Ins.VERIFY): _verify,
+    int(Ins.CHANGE_REFERENCE_DATA): _change,
+    int(Ins.RESET_RETRY_COUNTER): _unblock,
+    int(Ins.READ_RECORD): _read_record,
+    int(Ins.GET_RESPONSE): lambda _: "the rest",
+    int(Ins.GET_DATA): _get_data,
+    int(Ins.GENERATE_KEY_PAIR): _generate,
+    int(Ins.INITIALIZE_UPDATE): _initialize_update,
+    int(Ins.EXTERNAL_AUTHENTICATE): _external_authenticate,
+    int(Ins.STORE_DATA): _store_data,
+    int(Ins.REQUEST): _request,
+    int(Ins.PAY): _pay,
+    int(Ins.RECEIVE): _receive,
+    int(Ins.SETTLE): _settle,
+    int(Ins.GIVE_AGAIN): _give_again,
+    int(Ins.PUT_CREDIT): _put_credit,
+    int(Ins.ATTEST): _attest,
+    int(Ins.LOCK_OUT): _lock_out,
+    int(Ins.UNLOCK): _unlock,
+    int(Ins.PUT_DATE): _put_date,
+    int(Ins.TERMINATE): _terminate,
 }
 """By instruction, for a command whose data parse."""

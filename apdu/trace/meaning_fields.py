@@ -6,10 +6,12 @@ readers that make no dataclass and convert no field: card IDs stay bytes, states
 
 import struct
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any
+from itertools import accumulate
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from apdu import ber
 from apdu.dgi import Dgi, decode_dgis
@@ -46,14 +48,16 @@ from apdu.signature import SIGNATURE_SIZE
 __all__ = ["Fields", "Objects", "Reader", "chip", "dgis", "fci", "history_record", "objects", "public_key", "reader"]
 
 Fields = Any
-"""A tuple whose fields have the names of a record's LAYOUT; which record, says the tag."""
+"""A tuple whose fields have the names of a record's LAYOUT, without the long ones; which record, says the tag."""
 Objects = dict[Tag, Fields]
 Reader = Callable[[bytes], Fields]
+_LONGEST = 16
+"""Bytes of the longest field that is read."""
 
 
 def _numbers(kind: type[Record]) -> tuple[tuple[int, frozenset[int]], ...]:
     """Places of the fields that are enumerations, and the numbers that they may have."""
-    converters = [field.convert for field in kind.LAYOUT.values()]
+    converters = [kind.LAYOUT[name].convert for name in _told(kind)]
     return tuple(
         (place, frozenset(int(member) for member in convert))
         for place, convert in enumerate(converters)
@@ -61,15 +65,38 @@ def _numbers(kind: type[Record]) -> tuple[tuple[int, frozenset[int]], ...]:
     )
 
 
-def reader(kind: type[Record], *, signed: bool = False) -> Reader:
-    """A reader of one kind of record, with its signature behind it or not; it raises FormatError."""
-    name, size = kind.__name__, kind.SIZE + SIGNATURE_SIZE * signed
-    head = b"" if kind.TYPE is None else bytes((kind.TYPE,))
-    codes = "".join(field.code for field in kind.LAYOUT.values())
-    unpack_fields = struct.Struct(f">{len(head)}x{codes}{size - kind.SIZE}x").unpack
+def _head(kind: type[Record]) -> bytes:
+    """The type byte of a signed body; nothing of others."""
+    return b"" if kind.TYPE is None else bytes((kind.TYPE,))
+
+
+def _told(kind: type[Record]) -> tuple[str, ...]:
+    """The fields that are read: keys, hashes and the like, which are long, nobody tells in a line."""
+    return tuple(name for name, field in kind.LAYOUT.items() if field.size <= _LONGEST)
+
+
+def _codes(kind: type[Record]) -> str:
+    """How struct reads the fields, without the type byte."""
+    return "".join(field.code if field.size <= _LONGEST else f"{field.size}x" for field in kind.LAYOUT.values())
+
+
+_KINDS: dict[str, type[tuple[Any, ...]]] = {}
+
+
+def _named(kind: type[Record]) -> type[tuple[Any, ...]]:
+    """The tuple with the field names of a record; there is one for each."""
     # named from the layout, which the type checker cannot follow
     make: Any = namedtuple
-    fields, new, numbers = make(name, tuple(kind.LAYOUT)), tuple.__new__, _numbers(kind)
+    if kind.__name__ not in _KINDS:
+        _KINDS[kind.__name__] = make(kind.__name__, _told(kind))
+    return _KINDS[kind.__name__]
+
+
+def reader(kind: type[Record], *, signed: bool = False) -> Reader:
+    """A reader of one kind of record, with its signature behind it or not; it raises FormatError."""
+    name, size, head = kind.__name__, kind.SIZE + SIGNATURE_SIZE * signed, _head(kind)
+    unpack_fields = struct.Struct(f">{len(head)}x{_codes(kind)}{size - kind.SIZE}x").unpack
+    fields, new, numbers, names = _named(kind), tuple.__new__, _numbers(kind), _told(kind)
 
     def _read(raw: bytes) -> Fields:
         if len(raw) != size:
@@ -79,7 +106,7 @@ def reader(kind: type[Record], *, signed: bool = False) -> Reader:
         values = unpack_fields(raw)
         for place, known in numbers:
             if values[place] not in known:
-                raise FormatError(f"{name}: {values[place]:02X} is no {fields._fields[place]}")
+                raise FormatError(f"{name}: {values[place]:02X} is no {names[place]}")
         return new(fields, values)
 
     return _read
@@ -144,80 +171,136 @@ _READERS: dict[Tag, Reader] = {
     **{tag: reader(kind, signed=True) for tag, kind in _SIGNED.items()},
 }
 _TERMINATES = _READERS | {Tag.ORDER: reader(TerminateOrder, signed=True)}
-_SIZES: dict[Tag, int] = {
-    Tag.CARD_ID: CardId.SIZE,
-    Tag.DATE: 4,
-    Tag.AMOUNT: 4,
-    Tag.COUNTER: 4,
-    Tag.CHALLENGE: 16,
-    **{tag: kind.SIZE for tag, kind in _PLAIN.items()},
-    **{tag: kind.SIZE + SIGNATURE_SIZE for tag, kind in _SIGNED.items()},
-}
-"""Sizes of the objects that have one, as they usually come."""
+_NUMBERS = (Tag.DATE, Tag.AMOUNT, Tag.COUNTER)
+_OCTETS = {Tag.CARD_ID: CardId.SIZE, Tag.CHALLENGE: 16}
 
 
-class _Shape:
-    """Objects of usual sizes, in the order of the command table: what nearly all commands and answers are."""
+class _Piece(NamedTuple):
+    """How one object stands in a shape."""
 
-    __slots__ = ("_heads", "_readers", "_tags", "_unpack", "size")
-
-    def __init__(self, tags: Sequence[Tag], readers: Mapping[Tag, Reader]) -> None:
-        layout = struct.Struct(">" + "".join(f"2s{_SIZES[tag]}s" for tag in tags))
-        self.size, self._unpack = layout.size, layout.unpack
-        self._heads = tuple(bytes((tag, _SIZES[tag])) for tag in tags)
-        self._tags, self._readers = tuple(tags), tuple(readers[tag] for tag in tags)
-
-    def read(self, raw: bytes) -> Objects | None:
-        """The objects of ``size`` bytes; None if they are not of this shape after all."""
-        parts = self._unpack(raw)
-        if parts[::2] != self._heads:
-            return None
-        return {tag: read(part) for tag, read, part in zip(self._tags, self._readers, parts[1::2], strict=True)}
+    tag: Tag
+    kind: type[tuple[Any, ...]] | None
+    """None: the object is its one value."""
+    mark: bytes
+    """Tag, length and type byte."""
+    codes: str
+    places: int
+    """Fields."""
+    numbers: tuple[tuple[int, frozenset[int]], ...] = ()
 
 
-def _shapes(usual: Sequence[Sequence[Tag]], readers: Mapping[Tag, Reader]) -> dict[tuple[int, int], _Shape]:
-    """Shapes by size and first tag."""
-    found = [_Shape(tags, readers) for tags in usual]
-    return {(shape.size, int(tags[0])): shape for shape, tags in zip(found, usual, strict=True)}
+def _piece(tag: Tag) -> _Piece | None:
+    """An object of a size that is always the same, as it usually comes; None for others."""
+    if tag in _NUMBERS:
+        return _Piece(tag, None, bytes((tag, 4)), "I", 1)
+    if tag in _OCTETS:
+        return _Piece(tag, None, bytes((tag, _OCTETS[tag])), f"{_OCTETS[tag]}s", 1)
+    record = _PLAIN.get(tag) or _SIGNED.get(tag)
+    if record is None:
+        return None
+    behind = SIGNATURE_SIZE if tag in _SIGNED else 0
+    mark = bytes((tag, record.SIZE + behind)) + _head(record)
+    return _Piece(tag, _named(record), mark, f"{_codes(record)}{behind}x", len(_told(record)), _numbers(record))
 
 
-def objects(takes: Sequence[Tag], optional: Sequence[Tag] = (), *, ends: bool = False) -> Callable[[bytes], Objects]:
-    """A reader of the objects of one command or answer, by tag; it raises FormatError.
+_Shape = tuple[
+    Callable[[bytes], tuple[Any, ...]],
+    Callable[[tuple[Any, ...]], tuple[bytes, ...]],
+    tuple[bytes, ...],
+    tuple[tuple[int, frozenset[int]], ...],
+    tuple[tuple[Tag, type[tuple[Any, ...]] | None, Any], ...],
+]
+"""Objects of usual sizes, in one order, as nearly all commands and answers have them, for one struct to take apart.
 
-    ``ends``: an order is that of TERMINATE, and not that of UNLOCK.
-    """
-    readers = _TERMINATES if ends else _READERS
-    usual = [tags for tags in (takes, *((*takes, tag) for tag in optional)) if tags and _SIZES.keys() >= set(tags)]
-    shapes = _shapes(usual, readers) if not ends else {}
+What unpacks all values; what takes the marks from these; the marks that must be there; places of enumerations, with
+their numbers; and of each object tag, kind, and the place of its one value or the slice of its values.
+"""
+
+
+def _shape(pieces: Sequence[_Piece], before: bytes = b"") -> dict[int, _Shape]:
+    """The shape of these objects by size and first byte; ``before`` stands before them and never changes."""
+    marks = [before + pieces[0].mark, *(piece.mark for piece in pieces[1:])]
+    codes = "".join(f"{len(mark)}s{piece.codes}" for mark, piece in zip(marks, pieces, strict=True))
+    layout = struct.Struct(f">{codes}")
+    ends = list(accumulate(1 + piece.places for piece in pieces))
+    starts = [end - piece.places for piece, end in zip(pieces, ends, strict=True)]
+    placed = list(zip(pieces, starts, ends, strict=True))
+    shape = (
+        layout.unpack,
+        # the first one twice: of one place alone, itemgetter makes no tuple
+        itemgetter(0, *(start - 1 for start in starts)),
+        (marks[0], *marks),
+        tuple((start + place, known) for piece, start, _ in placed for place, known in piece.numbers),
+        tuple((piece.tag, piece.kind, slice(start, end) if piece.kind else start) for piece, start, end in placed),
+    )
+    return {layout.size << 8 | marks[0][0]: shape}
+
+
+def _usual(shapes: Mapping[int, _Shape], otherwise: Callable[[bytes], Objects]) -> Callable[[bytes], Objects]:
+    """A reader of bytes that nearly always have one of a few shapes, and of whatever else comes."""
+    new = tuple.__new__
 
     def _read(raw: bytes) -> Objects:
-        shape = shapes.get((len(raw), raw[0])) if raw else None
-        if shape is not None and (found := shape.read(raw)) is not None:
-            return found
-        return {tag: readers[tag](value) for tag, value in unpack(raw, takes, optional).items()}
+        if not raw or (shape := shapes.get(len(raw) << 8 | raw[0])) is None:
+            return otherwise(raw)
+        unpack_fields, marks, wanted, numbers, pieces = shape
+        values = unpack_fields(raw)
+        if marks(values) != wanted:
+            return otherwise(raw)
+        for place, known in numbers:
+            if values[place] not in known:
+                return otherwise(raw)
+        found = {}
+        for tag, kind, where in pieces:
+            found[tag] = values[where] if kind is None else new(kind, values[where])
+        return found
 
     return _read
 
 
-_STATUS = PurseStatus.SIZE
-_FCI_HEAD = ber.encode(0x84, AID)
-_FCI_TAIL = bytes((Tag.CARD_ID, CardId.SIZE)) + bytes(CardId.SIZE) + bytes((Tag.STATUS, _STATUS)) + bytes(_STATUS)
-_FCI = ber.encode(0x6F, _FCI_HEAD + ber.encode(0xA5, _FCI_TAIL))
-_AT = len(_FCI) - len(_FCI_TAIL)
-_CARD, _AFTER = _FCI[: _AT + 2], _FCI[_AT + 2 + CardId.SIZE : -_STATUS]
-_CARD_ID_TAG, _STATUS_TAG = Tag.CARD_ID, Tag.STATUS
-_status, _read_status = _READERS[Tag.STATUS], objects((Tag.STATUS,), (Tag.CARD_ID,))
+def _shapes(usual: Iterable[Sequence[Tag]]) -> dict[int, _Shape]:
+    found = dict[int, _Shape]()
+    for tags in usual:
+        pieces = [piece for tag in tags if (piece := _piece(tag)) is not None]
+        if pieces and len(pieces) == len(tags):
+            found |= _shape(pieces)
+    return found
 
 
-def fci(raw: bytes) -> Objects:
-    """Card ID (a blank card has none) and status in the answer to SELECT; raises FormatError."""
-    # the one form that an issued purse sends needs no parser
-    if len(raw) == len(_FCI) and raw.startswith(_CARD) and raw[-_STATUS - 2 : -_STATUS] == _AFTER:
-        return {_CARD_ID_TAG: raw[_AT + 2 : -_STATUS - 2], _STATUS_TAG: _status(raw[-_STATUS:])}
+def objects(
+    takes: Sequence[Tag], optional: Sequence[Tag] = (), *, ends: bool = False, one: bool = False
+) -> Callable[[bytes], Objects]:
+    """A reader of the objects of one command or answer, by tag; it raises FormatError.
+
+    ``ends``: an order is that of TERMINATE, and not that of UNLOCK. ``one``: exactly one of the optional ones is there.
+    """
+    readers = _TERMINATES if ends else _READERS
+
+    def _parse(raw: bytes) -> Objects:
+        found = {tag: readers[tag](value) for tag, value in unpack(raw, takes, optional).items()}
+        if one and len(found) != 1:
+            raise FormatError(f"{len(found)} objects are there, not one")
+        return found
+
+    return _parse if ends else _usual(_shapes([takes, *((*takes, tag) for tag in optional)]), _parse)
+
+
+_read_status = objects((Tag.STATUS,), (Tag.CARD_ID,))
+
+
+def _parsed_fci(raw: bytes) -> Objects:
     if ber.find(raw, 0x6F, 0x84) != AID:
         raise FormatError("the FCI names another application")
     return _read_status(ber.find(raw, 0x6F, 0xA5))
 
+
+_FCI_HEAD = ber.encode(0x84, AID)
+_FCI_SIZE = 2 + CardId.SIZE + 2 + PurseStatus.SIZE
+_FCI_BEFORE = ber.encode(0x6F, _FCI_HEAD + ber.encode(0xA5, bytes(_FCI_SIZE)))[:-_FCI_SIZE]
+_FCI_PIECES = [piece for tag in (Tag.CARD_ID, Tag.STATUS) if (piece := _piece(tag)) is not None]
+
+fci = _usual(_shape(_FCI_PIECES, _FCI_BEFORE), _parsed_fci)
+"""Card ID (a blank card has none) and status in the answer to SELECT; raises FormatError."""
 
 history_record = reader(HistoryRecord)
 """Reads the answer to READ RECORD."""

@@ -3,17 +3,19 @@
 from collections.abc import Callable
 
 from apdu.commands import Ins
-from apdu.identity import AID, CardId, LifeCycle
+from apdu.identity import AID, LifeCycle
+from apdu.payload import Tag
 from apdu.trace import meaning_tags as tags
 from apdu.trace.meaning_fields import Fields
 from apdu.trace.meaning_heard import Heard, brings_back
 from apdu.trace.meaning_memory import Place, Purse, Transfer
+from apdu.trace.meaning_words import card_text
 
 __all__ = ["follow", "lost", "recognize", "same_request"]
 
 _LAST_BLOCK, _MAKE_KEY = 0x80, 0x80
 # a member of an enumeration takes long to look up
-_SELECT, _READ_RECORD, _TERMINATED = Ins.SELECT, Ins.READ_RECORD, LifeCycle.TERMINATED
+_SELECT, _READ_RECORD, _TERMINATED = int(Ins.SELECT), int(Ins.READ_RECORD), int(LifeCycle.TERMINATED)
 _PIN_WRONG = 0x63
 _BLOCKED = 0x6983
 
@@ -21,19 +23,22 @@ _BLOCKED = 0x6983
 def recognize(heard: Heard) -> None:
     """Note what an answer tells, and the card that an exchange is about: the one that SELECT tells, else the slot's."""
     if heard.accepted and heard.ins in _TELLING:
-        heard.exact, heard.grown = _exact_facts(heard), _grown_facts(heard)
-    heard.purse = _about(heard, heard.place)
-
-
-def _about(heard: Heard, place: Place) -> Purse | None:
+        _note(heard)
     if heard.ins == _SELECT:
-        return _arrived(heard, place) if tags.STATUS in heard.got else place.purse
-    if place.purse is None and heard.got and (card := _named(heard)):
-        _sit(purse := heard.ledger.purse(card), place)
-        place.purse = purse
+        if tags.STATUS in heard.got:
+            heard.purse = _arrived(heard, heard.place)
+    elif heard.purse is None and heard.got:
+        _meet(heard, heard.place)
+
+
+def _meet(heard: Heard, place: Place) -> None:
+    """The first answer that names its card, where no SELECT has."""
+    if card := _named(heard):
+        purse = heard.ledger.purse(card)
+        _sit(purse, place)
+        heard.purse = place.purse = purse
         # a trace may begin in the middle: who answers like the purse is the purse
         place.application = AID if place.application is None else place.application
-    return place.purse
 
 
 def _arrived(heard: Heard, place: Place) -> Purse:
@@ -65,41 +70,52 @@ def _named(heard: Heard) -> bytes:
 # --- what is told ------------------------------------------------------------------------------------------
 
 
-def _exact_facts(heard: Heard) -> dict[str, int]:
-    """Facts that hold now, as a card tells them."""
-    got = heard.got
-    if (status := got.get(tags.STATUS)) is not None:
-        return {"state": status.state, "balance": status.balance, "unsettled": status.unsettled}
-    if (told := got.get(tags.ATTESTATION)) is not None:
-        named = {"state": told.state, "balance": told.balance, "open": told.open, "record": told.record}
-        return named | {"counter": told.counter, "requests": told.request, "credit": told.credit}
-    if (told := got.get(tags.COUNTERS)) is not None:
-        return {"counter": told.payments, "requests": told.requests, "open": told.open, "record": told.record}
-    if tags.UNSETTLED in got:
-        return {"unsettled": len(got[tags.UNSETTLED])}
-    if tags.CREDIT in got:
-        return {"credit": got[tags.CREDIT].serial}
-    if heard.ins == _READ_RECORD and heard.record is not None and heard.p1 == 1 and heard.p2 >> 3 == 1:
-        return {"record": heard.record.number, "balance": heard.record.balance}
-    return {}
+def _note(heard: Heard) -> None:
+    for tag, body in heard.got.items():
+        if tag in _FACTS:
+            heard.exact, heard.grown = _FACTS[tag](body)
+            return
+    if heard.record is not None and heard.ins == _READ_RECORD and heard.header.p1 == 1 and heard.header.p2 >> 3 == 1:
+        heard.exact = {"record": heard.record.number, "balance": heard.record.balance}
+        heard.grown = {"record": heard.record.number}
 
 
-def _grown_facts(heard: Heard) -> dict[str, int]:
-    """Numbers that never go back, as a card tells them."""
-    got = heard.got
-    if (status := got.get(tags.STATUS)) is not None:
-        return {"edition": status.edition}
-    if (told := got.get(tags.ATTESTATION)) is not None:
-        named = {"counter": told.counter, "requests": told.request, "record": told.record}
-        return named | {"credit": told.credit, "edition": told.edition, "date": told.date}
-    if (told := got.get(tags.COUNTERS)) is not None:
-        named = {"counter": told.payments, "requests": told.requests, "record": told.record}
-        return named | {"seen": told.seen, "date": told.date}
-    if tags.CREDIT in got:
-        return {"credit": got[tags.CREDIT].serial, "seen": got[tags.CREDIT].seen}
-    if heard.ins == _READ_RECORD and heard.record is not None and heard.p1 == 1 and heard.p2 >> 3 == 1:
-        return {"record": heard.record.number}
-    return {}
+Facts = tuple[dict[str, int], dict[str, int]]
+"""Facts that hold now, and numbers that never go back."""
+
+
+def _of_status(status: Fields) -> Facts:
+    state, unsettled, balance, edition = status
+    return {"state": state, "balance": balance, "unsettled": unsettled}, {"edition": edition}
+
+
+def _of_attestation(told: Fields) -> Facts:
+    exact = {"state": told.state, "balance": told.balance, "open": told.open, "record": told.record}
+    grown = {"counter": told.counter, "requests": told.request, "record": told.record}
+    return (
+        exact | {"counter": told.counter, "requests": told.request, "credit": told.credit},
+        grown | {"credit": told.credit, "edition": told.edition, "date": told.date},
+    )
+
+
+def _of_counters(told: Fields) -> Facts:
+    payments, requests, is_open, record, seen, date = told
+    exact = {"counter": payments, "requests": requests, "open": is_open, "record": record}
+    return exact, {"counter": payments, "requests": requests, "record": record, "seen": seen, "date": date}
+
+
+def _of_credit(told: Fields) -> Facts:
+    return {"credit": told.serial}, {"credit": told.serial, "seen": told.seen}
+
+
+_FACTS: dict[Tag, Callable[[Fields], Facts]] = {
+    tags.STATUS: _of_status,
+    tags.ATTESTATION: _of_attestation,
+    tags.COUNTERS: _of_counters,
+    tags.UNSETTLED: lambda told: ({"unsettled": len(told)}, {}),
+    tags.CREDIT: _of_credit,
+}
+"""What an object tells of its card."""
 
 
 def same_request(purse: Purse, value: Fields) -> bool:
@@ -112,18 +128,23 @@ def same_request(purse: Purse, value: Fields) -> bool:
 
 def follow(heard: Heard) -> None:
     """Remember what an answered command has changed, and what was told."""
-    purse = heard.purse
     if heard.accepted:
         if (step := _STEPS.get(heard.ins)) is not None:
             step(heard)
-        if purse is not None and heard.ins in _TELLING:
-            purse.exact.update(heard.exact)
-            purse.ended |= heard.exact.get("state") == _TERMINATED
-            for name, value in heard.grown.items():
-                if value > purse.grown.get(name, -1):
-                    purse.grown[name] = value
+        if heard.exact and heard.purse is not None:
+            _remember(heard.purse, heard)
     elif heard.ins in _PIN_COMMANDS and (heard.sw >> 8 == _PIN_WRONG or heard.sw == _BLOCKED):
         heard.place.verified = False
+
+
+def _remember(purse: Purse, heard: Heard) -> None:
+    purse.exact.update(heard.exact)
+    if heard.exact.get("state") == _TERMINATED:
+        purse.ended = True
+    grown = purse.grown
+    for name, value in heard.grown.items():
+        if value > grown.get(name, -1):
+            grown[name] = value
 
 
 def lost(ins: int, place: Place) -> None:
@@ -150,9 +171,15 @@ _UNSURE = {
     int(Ins.GENERATE_KEY_PAIR): ("state",),
 }
 """Which facts each command changes."""
-_PIN_COMMANDS = frozenset((Ins.VERIFY, Ins.CHANGE_REFERENCE_DATA))
-_CHANNEL_COMMANDS = frozenset((Ins.SELECT, Ins.INITIALIZE_UPDATE, Ins.EXTERNAL_AUTHENTICATE))
-_TELLING = frozenset((Ins.SELECT, Ins.GET_DATA, Ins.READ_RECORD, Ins.ATTEST))
+_PIN_COMMANDS = frozenset((int(Ins.VERIFY), int(Ins.CHANGE_REFERENCE_DATA)))
+_CHANNEL_COMMANDS = frozenset((int(Ins.SELECT), int(Ins.INITIALIZE_UPDATE), int(Ins.EXTERNAL_AUTHENTICATE)))
+_TELLING = frozenset((int(Ins.SELECT), int(Ins.GET_DATA), int(Ins.READ_RECORD), int(Ins.ATTEST)))
+
+
+def _grow(purse: Purse, name: str, value: int) -> None:
+    """A number that never goes back is as high as this."""
+    if value > purse.grown.get(name, -1):
+        purse.grown[name] = value
 
 
 def _select(heard: Heard) -> None:
@@ -167,21 +194,19 @@ def _request(heard: Heard) -> None:
         return
     purse.request = request.number, request.nonce, request.amount, heard.given.get(tags.CARD_ID)
     purse.first_request = purse.first_request or request.number
-    purse.exact |= {"requests": request.number, "open": 1}
-    purse.grown["requests"] = max(request.number, purse.grown.get("requests", 0))
+    purse.exact["requests"], purse.exact["open"] = request.number, 1
+    _grow(purse, "requests", request.number)
     purse.currency = heard.ledger.currency = request.currency
-    heard.ledger.keep_nonce(request.nonce, CardId(purse.card).text if purse.card else "a card")
+    heard.ledger.keep_nonce(request.nonce, card_text(purse.card) if purse.card else "a card")
 
 
 def _pay(heard: Heard) -> None:
     value, purse = heard.got.get(tags.VALUE), heard.purse
     if value is None or purse is None:
         return
-    purse.add("balance", -value.amount)
-    purse.add("unsettled", 1)
-    purse.add("record", 1)
+    purse.add(balance=-value.amount, unsettled=1, record=1)
     purse.exact["counter"] = value.counter
-    purse.grown["counter"] = max(value.counter, purse.grown.get("counter", 0))
+    _grow(purse, "counter", value.counter)
     purse.currency = heard.ledger.currency = value.currency
     heard.ledger.made(value.payer, value.counter, Transfer(value.payee, value.amount, value.currency, made=True))
 
@@ -215,8 +240,7 @@ def _credit(purse: Purse, value: Fields, *, receipt: bool, again: bool) -> None:
         purse.request = None
         purse.exact["open"] = 0
         if receipt:
-            purse.add("balance", value.amount)
-            purse.add("record", 1)
+            purse.add(balance=value.amount, record=1)
     elif purse.request is None and purse.exact.get("open") != 0:
         # a request that this trace did not open may have been closed
         purse.lose("open", *(("balance", "record") if receipt else ()))
@@ -225,15 +249,15 @@ def _credit(purse: Purse, value: Fields, *, receipt: bool, again: bool) -> None:
 def _settle(heard: Heard) -> None:
     if not heard.given or (purse := heard.purse) is None:
         return
-    body = next(iter(heard.given.values()))
+    (body,) = heard.given.values()
     known = heard.ledger.transfer(body.payer, body.counter)
-    purse.add("unsettled", -1)
+    purse.add(unsettled=-1)
     if brings_back(heard):
-        purse.add("record", 1)
+        purse.add(record=1)
         if known is None:
             purse.lose("balance")
         else:
-            purse.add("balance", known.amount)
+            purse.add(balance=known.amount)
     kept = heard.ledger.answer(body.payer, body.counter, known or Transfer(b"", 0, None, made=False))
     kept.settled = True
 
@@ -263,7 +287,7 @@ def _initialize_update(heard: Heard) -> None:
 
 
 def _external_authenticate(heard: Heard) -> None:
-    heard.place.level = heard.p1
+    heard.place.level = heard.header.p1
 
 
 def _move(heard: Heard, state: LifeCycle) -> None:
@@ -273,12 +297,12 @@ def _move(heard: Heard, state: LifeCycle) -> None:
 
 
 def _generate(heard: Heard) -> None:
-    if heard.p1 == _MAKE_KEY:
+    if heard.header.p1 == _MAKE_KEY:
         _move(heard, LifeCycle.PERSONALIZATION)
 
 
 def _store_data(heard: Heard) -> None:
-    if heard.p1 & _LAST_BLOCK:
+    if heard.header.p1 & _LAST_BLOCK:
         _move(heard, LifeCycle.ACTIVE)
         heard.place.level = 0
         heard.ledger.challenges.clear()
@@ -289,13 +313,13 @@ def _store_data(heard: Heard) -> None:
 def _put_credit(heard: Heard) -> None:
     if heard.purse is not None and (credit := heard.given.get(tags.CREDIT)) is not None:
         heard.purse.exact["credit"] = credit.serial
-        heard.purse.grown["credit"] = max(credit.serial, heard.purse.grown.get("credit", 0))
+        _grow(heard.purse, "credit", credit.serial)
 
 
 def _edition(heard: Heard) -> None:
     body = heard.given.get(tags.HEAD) or heard.given.get(tags.ORDER)
     if heard.purse is not None and body is not None:
-        heard.purse.grown["edition"] = max(body.edition, heard.purse.grown.get("edition", 0))
+        _grow(heard.purse, "edition", body.edition)
 
 
 def _lock_out(heard: Heard) -> None:
@@ -317,22 +341,22 @@ def _terminate(heard: Heard) -> None:
 
 
 _STEPS: dict[int, Callable[[Heard], None]] = {
-    Ins.SELECT: _select,
-    Ins.VERIFY: _verified,
-    Ins.CHANGE_REFERENCE_DATA: _verified,
-    Ins.GET_DATA: _get_data,
-    Ins.GENERATE_KEY_PAIR: _generate,
-    Ins.INITIALIZE_UPDATE: _initialize_update,
-    Ins.EXTERNAL_AUTHENTICATE: _external_authenticate,
-    Ins.STORE_DATA: _store_data,
-    Ins.REQUEST: _request,
-    Ins.PAY: _pay,
-    Ins.GIVE_AGAIN: _give_again,
-    Ins.RECEIVE: _receive,
-    Ins.SETTLE: _settle,
-    Ins.PUT_CREDIT: _put_credit,
-    Ins.LOCK_OUT: _lock_out,
-    Ins.UNLOCK: _unlock,
-    Ins.PUT_DATE: _put_date,
-    Ins.TERMINATE: _terminate,
+    int(Ins.SELECT): _select,
+    int(Ins.VERIFY): _verified,
+    int(Ins.CHANGE_REFERENCE_DATA): _verified,
+    int(Ins.GET_DATA): _get_data,
+    int(Ins.GENERATE_KEY_PAIR): _generate,
+    int(Ins.INITIALIZE_UPDATE): _initialize_update,
+    int(Ins.EXTERNAL_AUTHENTICATE): _external_authenticate,
+    int(Ins.STORE_DATA): _store_data,
+    int(Ins.REQUEST): _request,
+    int(Ins.PAY): _pay,
+    int(Ins.GIVE_AGAIN): _give_again,
+    int(Ins.RECEIVE): _receive,
+    int(Ins.SETTLE): _settle,
+    int(Ins.PUT_CREDIT): _put_credit,
+    int(Ins.LOCK_OUT): _lock_out,
+    int(Ins.UNLOCK): _unlock,
+    int(Ins.PUT_DATE): _put_date,
+    int(Ins.TERMINATE): _terminate,
 }

@@ -1,5 +1,6 @@
 """What an inspector remembers: of each slot, of each card, and of values on their way. All of it is bounded."""
 
+from collections import OrderedDict
 from typing import NamedTuple, TypeVar
 
 from apdu.identity import AID
@@ -32,11 +33,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def _keep(found: dict[K, V], key: K, value: V) -> None:
+def _keep(found: OrderedDict[K, V], key: K, value: V) -> None:
     """Remember the newest MOST_NONCES."""
     found[key] = value
     if len(found) > MOST_NONCES:
-        del found[next(iter(found))]
+        found.popitem(last=False)
 
 
 class Purse:
@@ -72,10 +73,12 @@ class Purse:
         for name in names:
             self.exact.pop(name, None)
 
-    def add(self, name: str, change: int) -> None:
-        """A number changes by so much, if it is known."""
-        if name in self.exact:
-            self.exact[name] += change
+    def add(self, **changes: int) -> None:
+        """Numbers change by so much, those that are known."""
+        exact = self.exact
+        for name, change in changes.items():
+            if name in exact:
+                exact[name] += change
 
 
 class Waiting(NamedTuple):
@@ -161,21 +164,23 @@ class Ledger:
         """Nothing is known."""
         self.currency: int | None = None
         """ISO 4217 number that was told last by any card."""
-        self.purses: dict[bytes, Purse] = {}
-        self.open: dict[tuple[bytes, int], Transfer] = {}
+        self.purses = OrderedDict[bytes, Purse]()
+        self.open = OrderedDict[tuple[bytes, int], Transfer]()
         """Values without an answer, by payer and counter."""
-        self.answered: dict[tuple[bytes, int], Transfer] = {}
+        self.answered = OrderedDict[tuple[bytes, int], Transfer]()
         self.forgotten = 0
         """Values without an answer that there was no room to remember."""
-        self.nonces: dict[bytes, str] = {}
-        self.challenges: dict[tuple[bytes, bytes], None] = {}
+        self.nonces = OrderedDict[bytes, str]()
+        self.challenges = OrderedDict[tuple[bytes, bytes], None]()
 
     def purse(self, card: bytes) -> Purse:
         """The card of this ID; the least recently used one goes when there are too many."""
-        found = self.purses.pop(card, None) or Purse(card)
-        self.purses[card] = found
+        if (found := self.purses.get(card)) is not None:
+            self.purses.move_to_end(card)
+            return found
+        found = self.purses[card] = Purse(card)
         if len(self.purses) > MOST_CARDS:
-            del self.purses[next(iter(self.purses))]
+            self.purses.popitem(last=False)
         return found
 
     def transfer(self, payer: bytes, counter: int) -> Transfer | None:
@@ -189,9 +194,9 @@ class Ledger:
         if key in self.answered:
             return
         before = self.open.setdefault(key, transfer)
-        before.made |= transfer.made
+        before.made = before.made or transfer.made
         if len(self.open) > MOST_VALUES:
-            self.forgotten += self.open.pop(next(iter(self.open))).made
+            self.forgotten += self.open.popitem(last=False)[1].made
 
     def answer(self, payer: bytes, counter: int, transfer: Transfer) -> Transfer:
         """The value has an answer or is settled; returns what is kept of it."""
@@ -199,7 +204,7 @@ class Ledger:
         kept = self.open.pop(key, None) or self.answered.pop(key, None) or transfer
         self.answered[key] = kept
         if len(self.answered) > MOST_ANSWERED:
-            del self.answered[next(iter(self.answered))]
+            self.answered.popitem(last=False)
         return kept
 
     def keep_nonce(self, nonce: bytes, whose: str) -> None:

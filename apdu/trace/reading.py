@@ -52,15 +52,15 @@ class Reading(NamedTuple):
 
 def summary(reading: Reading) -> str:
     """One line for people, without its number and time."""
-    item = reading.item
+    item, unexpected = reading.item, reading.unexpected
     slot = f"{item.slot}  " if item.slot else ""
-    mark = "".join(f"  !! {each}" for each in reading.unexpected)
+    mark = "".join([f"  !! {each}" for each in unexpected]) if unexpected else ""
     if isinstance(item, Remark):
-        said = "" if item.text in reading.unexpected else f"# {item.text}"
+        said = "" if item.text in unexpected else f"# {item.text}"
         return f"{slot}{said}{mark}".strip()
     if isinstance(item, Reset):
         return f"{slot}reset  {item.atr.hex().upper()}".rstrip() + mark
     secured = "*" if reading.plain is not None else ""
     blanked = "  (secrets left out)" if item.redacted else ""
-    what = f"  {reading.what}" if reading.what else ""
+    what = f"  {told}" if (told := reading.what) else ""
     return f"{slot}{reading.name}{secured}{what}  → {reading.outcome}{blanked}{mark}"

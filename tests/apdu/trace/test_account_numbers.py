@@ -1,0 +1,126 @@
+"""Account numbers and tracks in answers of bank cards: what stays, what goes, and whose answers are looked at."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from apdu import ber
+from apdu.identity import AID
+from apdu.trace.account_numbers import account_spans
+from apdu.trace.model import Exchange, Reset
+from apdu.trace.redaction import Redactor
+
+PAN, BLANKED = "4761739001010010", "4761730000000010"
+RECORD = ber.encode(0x70, ber.encode(0x5A, bytes.fromhex(PAN)) + bytes.fromhex("5F24032812315F340101"))
+OK = b"\x90\x00"
+
+
+def after(data: bytes) -> bytes:
+    """The data with zeros at the places that are named."""
+    said = bytearray(data)
+    for start, end in account_spans(data):
+        assert 0 <= start < end <= len(data)
+        said[start:end] = bytes(end - start)
+    return bytes(said)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "stays"),
+    [
+        (0x5A, PAN, BLANKED),
+        (0x5A, "374245455498126F", "374245000000126F"),
+        (0x5A, "6799998900000060018F", "6799990000000000018F"),
+        (0x5A, "5018590048", "5018590048"),
+        (0x57, PAN + "D28122011143438F", BLANKED + "D281220100000000"),
+        (0x57, "6799998900000060018D28122011234F", "6799990000000000018D281220000000"),
+        (0x57, "476173900101001028122011", "476173000000000000000000"),
+        (0x9F6B, PAN + "D28122011143438F", BLANKED + "D281220100000000"),
+        (0x9F20, "1234567890", "0000000000"),
+        (0x9F1F, "31323334", "00000000"),
+    ],
+)
+def test_first_six_and_last_four_digits_stay(tag: int, value: str, stays: str) -> None:
+    assert after(ber.encode(tag, bytes.fromhex(value))) == ber.encode(tag, bytes.fromhex(stays))
+
+
+@pytest.mark.parametrize(
+    ("value", "stays"),
+    [
+        (f"B{PAN}^AOI/A^28122011134380000", f"B476173{6 * chr(0)}0010^AOI/A^2812201{10 * chr(0)}"),
+        (f"B{PAN}^AOI/A", f"B476173{6 * chr(0)}0010^{5 * chr(0)}"),
+        (f"B{PAN}", f"B476173{10 * chr(0)}"),
+    ],
+)
+def test_track_1_keeps_its_name_and_date(value: str, stays: str) -> None:
+    assert after(ber.encode(0x56, value.encode())) == ber.encode(0x56, stays.encode())
+
+
+def test_numbers_are_found_in_templates_and_behind_padding() -> None:
+    for data in (RECORD, ber.encode(0x77, b"\0" + RECORD + b"\0\0"), RECORD + b"\xff\xff"):
+        assert len(account_spans(data)) == 1
+        assert bytes.fromhex(BLANKED) in after(data)
+
+
+@pytest.mark.parametrize("data", [RECORD[:-1], RECORD + b"\x01", b"\x01" + RECORD, ber.encode(0x71, b"\x5a\x09\x01")])
+def test_what_is_no_tlv_stays(data: bytes) -> None:
+    assert account_spans(data) == []
+
+
+OBJECTS = st.builds(ber.encode, st.sampled_from([0x56, 0x57, 0x5A, 0x9F6B, 0x9F20, 0x5F24]), st.binary(max_size=20))
+TREES = st.recursive(
+    st.lists(OBJECTS, max_size=3).map(b"".join),
+    lambda within: st.builds(ber.encode, st.sampled_from([0x70, 0x77, 0x61]), within),
+    max_leaves=4,
+)
+
+
+@given(st.one_of(TREES, st.binary(max_size=60), TREES.map(lambda raw: raw[:-1])))
+@example(b"\x70\x82")
+@example(b"\x9f\x1f")
+@example(b"\x30\x80" * 40 + b"\x5a\x00")
+def test_anything_may_come_and_blanking_again_changes_nothing(data: bytes) -> None:
+    once = after(data)
+    assert after(once) == once
+    assert account_spans(once) == account_spans(data)
+
+
+# --- whose answers -----------------------------------------------------------------------------------------
+
+READ = bytes.fromhex("00B2011400")
+PURSE = b"\x00\xa4\x04\x00" + bytes((len(AID),)) + AID
+BANK = bytes.fromhex("00A4040007A0000000041010")
+
+
+def shown(*exchanges: tuple[bytes, bytes]) -> bytes:
+    """The record after some exchanges."""
+    redactor = Redactor()
+    for command, answer in exchanges:
+        redactor.redact(Exchange(command, answer))
+    found = redactor.redact(Exchange(READ, RECORD + OK))
+    assert isinstance(found, Exchange)
+    assert found.response is not None
+    return found.response
+
+
+def test_every_answer_is_looked_at_but_those_of_our_purse() -> None:
+    blanked = RECORD.replace(bytes.fromhex(PAN), bytes.fromhex(BLANKED)) + OK
+    assert shown() == blanked
+    assert shown((PURSE, OK)) == RECORD + OK
+    assert shown((PURSE, b"\x62\x83"), (READ, b"\x6a\x83")) == RECORD + OK
+    assert shown((PURSE, OK), (BANK, OK)) == blanked
+    assert shown((PURSE, OK), (BANK, b"\x61\x20")) == blanked
+
+
+@pytest.mark.parametrize("between", [(READ, OK), (b"\x00\xa4\x04\x00\x09\xa0", OK), (PURSE[:-1], OK)])
+def test_a_selection_of_our_purse_that_failed_hides_no_bank_card(between: tuple[bytes, bytes]) -> None:
+    assert shown((BANK, OK), (PURSE, b"\x6a\x82"), between) != RECORD + OK
+    assert shown((PURSE, OK), (PURSE[:-1], OK)) != RECORD + OK
+
+
+def test_a_reset_forgets_what_was_selected() -> None:
+    redactor = Redactor()
+    redactor.redact(Exchange(PURSE, OK, "left"))
+    redactor.redact(Reset(slot="left"))
+    said = redactor.redact(Exchange(READ, RECORD + OK, "left"))
+    assert isinstance(said, Exchange)
+    assert said.redacted == (("response", 7, 10),)
