@@ -1,11 +1,8 @@
 """``saifu doctor``: what is missing for PC/SC, and how to get it."""
 
 import dataclasses
-import json
-from typing import Annotated
 
-import typer
-
+from host.console import JsonOption, emit
 from host.doctor import Finding, diagnose
 
 __all__ = ["doctor"]
@@ -13,16 +10,11 @@ __all__ = ["doctor"]
 _WITHOUT = "Cards in files (--reader model:FILE) and the demo need none of these."
 
 
-def doctor(json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(json_output: JsonOption = False) -> None:
     """Say what is missing for PC/SC readers, real and virtual, and how to get it."""
     findings = diagnose()
-    if json_output:
-        document = {"findings": [dataclasses.asdict(each) for each in findings], "note": _WITHOUT}
-        typer.echo(json.dumps(document))
-        return
-    for each in findings:
-        typer.echo(_line(each))
-    typer.echo(_WITHOUT)
+    document = {"findings": [dataclasses.asdict(each) for each in findings], "note": _WITHOUT}
+    emit(json_output, document, [*map(_line, findings), _WITHOUT])
 
 
 def _line(finding: Finding) -> str:

@@ -1,6 +1,9 @@
-"""``saifu reader``: list the PC/SC readers; run a virtual one, and put card images into it."""
+"""``saifu reader``: list the PC/SC readers; run a virtual one, and put card images into it.
 
-import json
+A slot of the virtual reader has two numbers: its own, from 1, for ``insert`` and ``eject``, and that of PC/SC, from 0,
+for ``--reader``. Both are always shown.
+"""
+
 import os
 import signal
 import sys
@@ -12,9 +15,11 @@ from typing import Annotated, Any
 import typer
 
 from apdu.errors import InputError, PcscUnavailableError
+from host.console import JsonOption, emit
 from host.model import Protocol
 from host.pcsc import Reader, list_readers
 from host.virtual.cards import absolute
+from host.virtual.parts import SOCKET_VARIABLE
 from host.virtual.reader import Driver
 
 __all__ = ["app"]
@@ -23,26 +28,36 @@ _HELP = "List the PC/SC readers; run a virtual one and put card images into it."
 
 app = typer.Typer(help=_HELP, no_args_is_help=True)
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_Slot = Annotated[int, typer.Argument(help="1 or 2.")]
+_Slot = Annotated[int, typer.Argument(help="The virtual reader's slot, 1 or 2.")]
 
 
 @app.command("list")
-def list_command(json_output: _Json = False) -> None:
-    """List the PC/SC readers: number, name, card."""
+def list_command(json_output: JsonOption = False) -> None:
+    """List the PC/SC readers: number, as --reader takes it, name, card; of the virtual reader the slot too."""
     readers = list_readers()
-    if json_output:
-        typer.echo(json.dumps({"readers": [_as_json(reader) for reader in readers]}))
-        return
-    for reader in readers:
-        typer.echo(f"{reader.number}  {reader.name}  {_card(reader)}")
-    if not readers:
+    emit(json_output, {"readers": [_as_json(reader) for reader in readers]}, map(_line, readers))
+    if not readers and not json_output:
         typer.echo("There is no reader. Plug one in, or start `saifu reader run`.", err=True)
 
 
 def _as_json(reader: Reader) -> dict[str, Any]:
     atr = None if reader.atr is None else reader.atr.hex().upper()
-    return {"number": reader.number, "name": reader.name, "card_present": reader.card_present, "atr": atr}
+    document = {"number": reader.number, "name": reader.name, "card_present": reader.card_present, "atr": atr}
+    return document | {"slot": _slot_of(reader)}
+
+
+def _line(reader: Reader) -> str:
+    slot = _slot_of(reader)
+    return f"{f'slot {slot}  ' if slot else ''}reader {reader.number}  {reader.name}  {_card(reader)}"
+
+
+def _slot_of(reader: Reader) -> int | None:
+    """Which slot of the virtual reader this is, from 1; None for another reader."""
+    if sys.platform != "linux":
+        return None
+    from host.virtual.daemon import PrivatePcscd
+
+    return PrivatePcscd.readers.index(reader.name) + 1 if reader.name in PrivatePcscd.readers else None
 
 
 def _card(reader: Reader) -> str:
@@ -56,7 +71,7 @@ def run(
         Driver.VPCD
     ),
     protocol: Annotated[Protocol, typer.Option(help="What the cards speak.")] = Protocol.T1,
-    json_output: _Json = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Run a virtual reader with two slots until Ctrl-C, and put card images into it.
 
@@ -74,7 +89,7 @@ def run(
     with _until_told_to_end(), VirtualReader(program, driver) as reader, ControlServer(reader) as control:
         for slot, image in enumerate(cards, 1):
             reader.insert(slot, absolute(image))
-        _announce(str(reader.pcscd.socket_path), control.do(b'{"do": "list"}'), json_output)
+        _announce(str(reader.pcscd.socket_path), _numbered(control.do(b'{"do": "list"}')), json_output)
         control.serve()
 
 
@@ -98,12 +113,9 @@ def _until_told_to_end() -> Iterator[None]:
 
 
 def _announce(socket_path: str, slots: list[dict[str, Any]], json_output: bool) -> None:
-    if json_output:
-        typer.echo(json.dumps({"socket": socket_path, "pid": os.getpid(), "slots": slots}))
-    else:
-        typer.echo("The virtual reader runs; Ctrl-C ends it. In each shell that is to use it, type first:\n")
-        typer.echo(f"  export PCSCLITE_CSOCK_NAME={socket_path}\n")
-        _show(slots)
+    begin = "The virtual reader runs; Ctrl-C ends it. In each shell that is to use it, type first:"
+    lines = [begin, "", f"  export {SOCKET_VARIABLE}={socket_path}", "", *_lines(slots)]
+    emit(json_output, {"socket": socket_path, "pid": os.getpid(), "slots": slots}, lines)
     sys.stdout.flush()
 
 
@@ -111,14 +123,14 @@ def _announce(socket_path: str, slots: list[dict[str, Any]], json_output: bool) 
 def insert(
     slot: _Slot,
     image: Annotated[Path, typer.Argument(help="Card image, or replay:TRACE.")],
-    json_output: _Json = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Put a card image into a slot of the running virtual reader."""
     _order({"do": "insert", "slot": slot, "image": str(absolute(image))}, json_output)
 
 
 @app.command()
-def eject(slot: _Slot, json_output: _Json = False) -> None:
+def eject(slot: _Slot, json_output: JsonOption = False) -> None:
     """Take the card out of a slot of the running virtual reader."""
     _order({"do": "eject", "slot": slot}, json_output)
 
@@ -127,13 +139,29 @@ def _order(order: dict[str, Any], json_output: bool) -> None:
     _need_linux()
     from host.virtual.control import ask
 
-    slots = ask(order)
-    if json_output:
-        typer.echo(json.dumps({"slots": slots}))
-    else:
-        _show(slots)
+    try:
+        slots = _numbered(ask(order))
+    except InputError as error:
+        if isinstance(error.__context__, (FileNotFoundError, ConnectionRefusedError)):
+            raise InputError(_no_reader()) from None
+        raise
+    emit(json_output, {"slots": slots}, _lines(slots))
 
 
-def _show(slots: list[dict[str, Any]]) -> None:
-    for each in slots:
-        typer.echo(f"slot {each['slot']}  {each['reader']}  {each['image'] or 'empty'}")
+def _no_reader() -> str:
+    """Nobody listens where this shell was told that a reader does."""
+    return (
+        f"no virtual reader of saifu runs at {os.environ[SOCKET_VARIABLE]}, which {SOCKET_VARIABLE} names in this "
+        "shell: start `saifu reader run` in another one, and give the `export` line that it prints here"
+    )
+
+
+def _numbered(slots: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Slots with the numbers that PC/SC has for them: its daemon has no reader but this one."""
+    return [each | {"number": number} for number, each in enumerate(slots)]
+
+
+def _lines(slots: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"slot {each['slot']}  reader {each['number']}  {each['reader']}  {each['image'] or 'empty'}" for each in slots
+    ]

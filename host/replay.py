@@ -1,17 +1,19 @@
 """A recorded card plays its part again: the answers of a trace, to the same commands in the same order.
 
-Strict: a command is the recorded one byte for byte, at its place. Two things may be otherwise: bytes that were
-blanked in the trace (a PIN need not be the zeros in its place), and what T=0 does to a command on its way.
+Strict: a command is the recorded one byte for byte, at its place. Two things may be otherwise: PINs and keys, which
+are blanked on reading if the trace has them still, and what T=0 does to a command on its way.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from apdu.errors import InputError, MisbehaviourError, OutcomeUnknownError
 from apdu.trace.model import Exchange, Item, Remark, Reset
-from apdu.trace.redaction import redact
+from apdu.trace.names import name_of
+from apdu.trace.redaction import Redactor, redact
 from host.connection import Ejection
 from host.trace_files import open_trace
 
@@ -37,6 +39,10 @@ _ATR_UNKNOWN = bytes.fromhex("3B800181")
 """For a card whose own is not in the trace: T=1, and nothing else is said (ISO 7816-3 clause 8.2)."""
 _MOST_BYTES = 65535
 """Bytes of an answer that the wire of a virtual card takes."""
+_MOST_SHOWN = 16
+"""Bytes of a command that an error shows: the header and a little more."""
+_OBJECTS = (0xCA, 0xCB, 0xDA, 0xDB)
+"""GET DATA and PUT DATA: P1-P2 is what they are about (ISO 7816-4 11.5)."""
 
 
 class Recorded(NamedTuple):
@@ -75,26 +81,44 @@ def sessions(items: Iterable[tuple[int, Item]]) -> Iterator[Session]:
         yield Session(atr or b"", tuple(said))
 
 
-def load(source: str, slot: str | None = None) -> Recording:
+def load(source: str, slot: str | None = None, choosing: str = "replay:FILE#SLOT") -> Recording:
     """Read one slot's part of a trace of any form; ``source`` is ``FILE`` or ``FILE#SLOT``.
 
     A slot is named as in the trace, or by a part of its name that no other has; with one slot in the trace it
-    need not be. Raises InputError for a file or slot that is not there, FormatError for what is no trace.
+    need not be. ``choosing`` is how one is given where this is asked for. Commands come without PINs and keys, which
+    are blanked whether the trace has them or not. Raises InputError for a file or slot that is not there, FormatError
+    for what is no trace.
     """
     file, slot = (Path(source), slot) if slot is not None else _split(source)
     with open_trace(file) as (_, read):
         items = [(number, item) for number, item in enumerate(read, 1) if not isinstance(item, Remark)]
-    chosen = _choose(list(dict.fromkeys(item.slot for _, item in items)), slot, file)
-    return Recording(source, tuple(sessions(pair for pair in items if pair[1].slot == chosen)))
+    chosen = _choose(list(dict.fromkeys(item.slot for _, item in items)), slot, file, choosing)
+    redactor = Redactor()
+    played = ((number, _without_secrets(item, redactor)) for number, item in items if item.slot == chosen)
+    return Recording(source, tuple(sessions(played)))
+
+
+def _without_secrets(item: Item, redactor: Redactor) -> Item:
+    """The item with its command's secrets blanked; an answer stays, since a card that plays has to give it."""
+    clean = redactor.redact(item)
+    if not isinstance(clean, Exchange) or not isinstance(item, Exchange):
+        return item
+    blanks = [blank for blank in clean.redacted if blank[0] == "command"]
+    kept = [blank for blank in item.redacted if blank[0] == "response"]
+    return replace(item, command=clean.command, redacted=(*blanks, *kept))
 
 
 def _split(source: str) -> tuple[Path, str | None]:
-    """File and slot; a file may have a # in its name."""
-    file, mark, slot = source.rpartition("#")
-    return (Path(file), slot) if mark and not Path(source).exists() else (Path(source), None)
+    """File and slot; both may have a # in their names, and the longest name of a file that is there is the file's."""
+    parts = source.split("#")
+    cuts = [("#".join(parts[:end]), "#".join(parts[end:])) for end in range(len(parts) - 1, 0, -1)]
+    if not cuts or Path(source).exists():
+        return Path(source), None
+    file, slot = next((cut for cut in cuts if Path(cut[0]).exists()), cuts[0])
+    return Path(file), slot
 
 
-def _choose(slots: list[str], wanted: str | None, file: Path) -> str:
+def _choose(slots: list[str], wanted: str | None, file: Path, choosing: str) -> str:
     if not slots:
         raise InputError(f"{file}: nothing was said to a card in this trace")
     if wanted is None:
@@ -103,7 +127,7 @@ def _choose(slots: list[str], wanted: str | None, file: Path) -> str:
         found = [wanted] if wanted in slots else [each for each in slots if wanted.casefold() in each.casefold()]
     if len(found) != 1:
         problem = "there are several slots in this trace" if wanted is None else f"{wanted!r} does not name one slot"
-        raise InputError(f"{file}: {problem}: choose one of {', '.join(map(repr, slots))}: FILE#SLOT")
+        raise InputError(f"{file}: {problem}: choose one of {', '.join(map(repr, slots))} with {choosing}")
     return found[0]
 
 
@@ -131,17 +155,29 @@ def _is_same(recorded: Exchange, command: bytes) -> bool:
 
 
 def _told(command: bytes) -> str:
-    """A command for an error's text, without its PIN."""
-    return redact(Exchange(command, None)).command.hex().upper()
+    """A command for an error's text: its name, and how it begins. It has no secrets any more."""
+    about = f" {command[2:4].hex().upper()}" if len(command) >= 4 and command[1] in _OBJECTS else ""
+    cut = f"…, {len(command)} bytes" if len(command) > _MOST_SHOWN else ""
+    return f"{name_of(command).name}{about} ({command[:_MOST_SHOWN].hex().upper()}{cut})"
+
+
+def _difference(one: bytes, other: bytes) -> str:
+    """Where two commands differ whose text is the same; empty if the texts, or what is blanked, tell them apart."""
+    if _told(one) != _told(other):
+        return ""
+    places = (at for at, (left, right) in enumerate(zip(one, other, strict=True)) if left != right)
+    return next((f", other from byte {at} on" for at in places), "")
 
 
 class ReplayConnection:
     """Answers as a card once did between two resets; is a CardConnection."""
 
-    def __init__(self, session: Session, name: str = "the recording") -> None:
-        """Begin at the first exchange; ``name`` is for errors."""
-        self._session, self._name = session, name
+    def __init__(self, session: Session, recording: Recording) -> None:
+        """Begin at the first exchange of ``session``; the ``recording`` that it is of is for errors."""
+        self._session, self._recording = session, recording
+        self._name = REPLAY + recording.name
         self._position = 0
+        self._redactor = Redactor()
 
     @property
     def atr(self) -> bytes:
@@ -164,22 +200,33 @@ class ReplayConnection:
         Raises MisbehaviourError, with the item's number in the trace, for another command than the recorded one
         and for one after the last, and stays at its place; OutcomeUnknownError where no answer was recorded.
         """
-        if self.finished:
-            raise MisbehaviourError(f"{self._name}: {self._end()}, and {_told(command)} came")
+        sent = self._redactor.sent(Exchange(command, None))
+        if self.finished or not _is_same(self._session.exchanges[self._position].exchange, command):
+            raise MisbehaviourError(f"{self._name}{self._wanted(sent.command)}; {self._whereabouts(command)}")
         number, recorded = self._session.exchanges[self._position]
-        if not _is_same(recorded, command):
-            came = f"{_told(recorded.command)} was recorded, and {_told(command)} came"
-            raise MisbehaviourError(f"{self._name}, item {number}: {came}")
         self._position += 1
+        self._redactor.answered(sent, recorded.response)
         if recorded.response is None:
             recovery = OutcomeUnknownError.recovery
             raise OutcomeUnknownError(f"{self._name}, item {number}: no answer was recorded; {recovery}")
         return recorded.response
 
-    def _end(self) -> str:
-        if not self._session.exchanges:
-            return "no command was recorded before the next reset"
-        return f"after item {self._session.exchanges[-1].number} no command was recorded before the next reset"
+    def _wanted(self, came: bytes) -> str:
+        """What was recorded at this place, and what came instead, which has no secrets any more."""
+        if self.finished:
+            after = f"after item {self._session.exchanges[-1].number} " if self._session.exchanges else ""
+            return f": {after}no command was recorded before the next reset, and {_told(came)} came"
+        number, recorded = self._session.exchanges[self._position]
+        wanted = redact(recorded).command
+        return f", item {number}: {_told(wanted)} was recorded here, and {_told(came)} came{_difference(wanted, came)}"
+
+    def _whereabouts(self, command: bytes) -> str:
+        """Where the trace has a command that came at another place: first what is still to come in this session."""
+        here, everything = self._session.exchanges, [each for one in self._recording.sessions for each in one.exchanges]
+        for number, exchange in (*here[self._position :], *everything):
+            if _is_same(exchange, command):
+                return f"this command is item {number} of the trace, and a replay keeps the order"
+        return "this command is missing in the trace"
 
 
 class ReplaySlot:
@@ -201,7 +248,7 @@ class ReplaySlot:
         if self._connected == len(played):
             raise MisbehaviourError(f"{self.name}: the trace has {len(played)} resets, and this is one more")
         self._connected += 1
-        return ReplayConnection(played[self._connected - 1], self.name)
+        return ReplayConnection(played[self._connected - 1], self._recording)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -235,7 +282,7 @@ class ReplayCard:
 
     def _connect(self) -> ReplayConnection:
         session = self._played[self._turn % len(self._played)]
-        return ReplayConnection(session, REPLAY + self._recording.name)
+        return ReplayConnection(session, self._recording)
 
     def _go_on(self) -> None:
         """To the next session, if anything was said in this one."""

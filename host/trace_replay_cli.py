@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from apdu.commands import Ins
+from apdu.commands import PIN_REFERENCE, Ins
 from apdu.errors import InputError
 from apdu.status import StatusWord
 from apdu.trace.model import Exchange, Reset
@@ -35,8 +35,8 @@ class Verdict(Enum):
 
 
 _DEVIATIONS = (Verdict.DATA, Verdict.STATUS)
-_PIN_DATA = ("command", 5, 13)
-"""Where VERIFY has the PIN of a purse."""
+_PIN_HEADER, _PIN_DATA = bytes((0x00, Ins.VERIFY, 0x00, PIN_REFERENCE)), ("command", 5, 13)
+"""VERIFY of a purse, and where it has the PIN."""
 _TO_READER = 0xFF
 """Class byte of what a reader keeps for itself (PC/SC part 3)."""
 _OK = StatusWord.OK.to_bytes(2)
@@ -69,18 +69,18 @@ def _blanks(exchange: Exchange) -> list[tuple[str, int, int]]:
 
 
 def _takes_pin(exchange: Exchange) -> bool:
-    """Whether this is a VERIFY of a purse that went well, and whose PIN is not in the trace."""
-    is_verify = exchange.command[:2] == bytes((0x00, Ins.VERIFY)) and exchange.response == _OK
+    """Whether this is a VERIFY of a purse that went well: the PIN is asked for again."""
+    is_verify = exchange.command[:4] == _PIN_HEADER and exchange.response == _OK
     return is_verify and _blanks(exchange) == [_PIN_DATA]
 
 
-def _obstacle(exchange: Exchange) -> str:
-    """Why a command cannot be sent a second time; empty if it can be."""
+def _obstacle(exchange: Exchange, with_pin: bool) -> str:
+    """Why a command cannot be sent a second time; empty if it can be. ``with_pin``: the PIN is put in again."""
     command = exchange.command
-    if _takes_pin(exchange):
+    if with_pin and _takes_pin(exchange):
         return ""
     if _blanks(exchange):
-        return "the PIN or key in it is not in the trace, and another one could cost a try"
+        return "the PIN or key in it is not sent out of a trace, because a wrong one could cost a try"
     if len(command) < 4:
         return "it is no command"
     if command[1] in _AUTHENTICATE:
@@ -92,29 +92,44 @@ def _name(exchange: Exchange) -> str:
     return name_of(exchange.command).name
 
 
-def _check(recording: Recording, card: str, skip_redacted: bool, yes: bool) -> None:
-    """Raises InputError, before anything is sent, for what cannot be sent, and for what was not agreed to."""
-    said = [each for session in recording.sessions for each in session.exchanges]
-    stopped = [each for each in said if _obstacle(each.exchange)]
-    if stopped and not skip_redacted:
+def _said(recording: Recording) -> Iterator[Recorded]:
+    return (each for session in recording.sessions for each in session.exchanges)
+
+
+def _refuse(recording: Recording) -> None:
+    """Raises InputError for a recording with a command that cannot be sent, also with the PIN."""
+    stopped = [each for each in _said(recording) if _obstacle(each.exchange, with_pin=True)]
+    if stopped:
         more = f", and {len(stopped) - 1} others" if len(stopped) > 1 else ""
-        why = f"{_obstacle(stopped[0].exchange)}{more}; --skip-redacted leaves out what cannot be sent"
-        raise InputError(f"{_place(stopped[0])} cannot be sent again: {why}")
-    changing = [each for each in said if not _obstacle(each.exchange) and not _reads(each.exchange.command)]
-    if changing and not yes:
-        first = f"{len(changing)} commands may change the card in {card}, the first is {_place(changing[0])}"
-        if not typer.confirm(f"{first}. Send them?", err=True):
-            raise InputError("nothing was sent to the card")
+        why = f"{_obstacle(stopped[0].exchange, with_pin=True)}{more}; --skip-redacted leaves out what cannot be sent"
+        raise InputError(f"{_place(stopped[0])}, cannot be sent again: {why}")
+
+
+def _agree(recording: Recording, card: str, with_pin: bool) -> None:
+    """Ask before anything is sent that may change a card; raises InputError if there is no yes."""
+    sent = [each for each in _said(recording) if not _obstacle(each.exchange, with_pin)]
+    changing = [each for each in sent if not _reads(each.exchange.command)]
+    if not changing:
+        return
+    count, first = ("1 command", "it") if len(changing) == 1 else (f"{len(changing)} commands", "the first")
+    first = f"{count} may change the card in {card}, {first} is {_place(changing[0])}."
+    tries = " A wrong PIN costs a try." if any(_takes_pin(each.exchange) for each in changing) else ""
+    try:
+        agreed = typer.confirm(f"{first}{tries} Send them?", err=True)
+    except typer.Abort:
+        typer.echo(err=True)  # the question's line has no end yet
+        agreed = False
+    if not agreed:
+        raise InputError("nothing was sent to the card; --yes sends without a question")
 
 
 def _place(recorded: Recorded) -> str:
-    return f"item {recorded.number}, {_name(recorded.exchange)},"
+    return f"item {recorded.number}, {_name(recorded.exchange)}"
 
 
 def _ask_pin(recording: Recording) -> bytes:
     """The PIN, asked for once if any command takes it; else empty."""
-    taken = any(_takes_pin(each.exchange) for session in recording.sessions for each in session.exchanges)
-    return read_pin("PIN of the card") if taken else b""
+    return read_pin("PIN of the card") if any(_takes_pin(each.exchange) for each in _said(recording)) else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +175,17 @@ def _status(answer: bytes | None) -> str:
 class _Replay:
     """The commands on their way to one card."""
 
-    def __init__(self, slot: CardSlot, pin: bytes) -> None:
-        self._slot, self._pin = slot, pin
+    def __init__(self, slot: CardSlot, connection: CardConnection, pin: bytes) -> None:
+        """``slot`` is connected already; an empty ``pin`` leaves out what takes it."""
+        self._slot, self._first, self._pin = slot, connection, pin
         self._before, self._now = Redactor(), Redactor()
         self._held = False
 
     def run(self, recording: Recording) -> Iterator[_Result | str]:
         """Reset where the trace does, send in order; a text is a remark. Raises what the slot raises."""
         with self._slot.transaction():
-            for session in recording.sessions:
-                connection = self._slot.connect()
+            for number, session in enumerate(recording.sessions):
+                connection = self._slot.connect() if number else self._first
                 for redactor in (self._before, self._now):
                     redactor.redact(Reset())
                 atr = connection.atr if isinstance(connection, TellsAtr) else b""
@@ -182,7 +198,7 @@ class _Replay:
         """After another status word the card is in another state: nothing is sent that may change it."""
         exchange = replace(each.exchange, slot="")
         shown = _redacted(self._before, exchange)
-        if reason := _obstacle(exchange):
+        if reason := _obstacle(exchange, with_pin=bool(self._pin)):
             return _Result(each.number, shown, None, Verdict.LEFT_OUT, reason)
         if self._held and not _reads(exchange.command):
             return _Result(each.number, shown, None, Verdict.HELD)
@@ -225,11 +241,16 @@ def replay(
 
     Commands that may change the card are sent after a question, and no more once a status word was another one.
     """
-    recording = load(str(file), slot)
-    _check(recording, reader, skip_redacted, yes)
-    pin, card, results = _ask_pin(recording), open_slot(reader), []
+    recording = load(str(file), slot, choosing="--slot NAME")
+    if not skip_redacted:
+        _refuse(recording)
+    card, results = open_slot(reader), []
     try:
-        for told in _Replay(card, pin).run(recording):
+        connection = card.connect()
+        if not yes:
+            _agree(recording, reader, with_pin=not skip_redacted)
+        pin = b"" if skip_redacted else _ask_pin(recording)
+        for told in _Replay(card, connection, pin).run(recording):
             if isinstance(told, _Result):
                 results.append(told)
             if not as_json:

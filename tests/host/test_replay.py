@@ -1,5 +1,6 @@
 """A recorded card plays again: payments and any session on the model, strictly, without PINs, in a slot or a reader."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from host.session import PurseSession, pin_block
 from host.terminal.transfer import resume, transfer
 from tests.issuer import CHIP, NOW, PIN, Issuer
 
+VECTORS = Path(__file__).parents[1] / "vectors" / "traces"
 ISSUER = Issuer()
 OTHER_PIN = pin_block("9999")
 ONE = Exchange(b"\x00\xca\x01\x01\x00", b"\x01\x90\x00")
@@ -96,7 +98,8 @@ def test_each_connect_goes_to_the_next_reset_whatever_is_left_before_it() -> Non
     first, second, third, fourth = (slot.connect() for _ in range(4))
     assert [each.atr for each in (first, second, third, fourth)] == [b"", b"\x3b\x01", b"", b"\x3b\x02"]
     assert second.transmit(OTHER.command) == OTHER.response
-    with pytest.raises(MisbehaviourError, match="no command was recorded before the next reset, and 00CA010100 came"):
+    end = r"replay:t: no command was recorded before the next reset, and GET DATA 0101 \(00CA010100\) came"
+    with pytest.raises(MisbehaviourError, match=end):
         third.transmit(ONE.command)
     assert [each.transmit(ONE.command) for each in (first, fourth)] == [ONE.response] * 2
     with pytest.raises(MisbehaviourError, match="replay:t: the trace has 4 resets"):
@@ -114,20 +117,54 @@ def test_it_is_a_slot() -> None:
 @pytest.mark.parametrize(
     ("commands", "told"),
     [
-        ([OTHER.command], "replay:t, item 2: 00CA010100 was recorded, and 00CA010200 came"),
-        ([ONE.command, ONE.command], "replay:t, item 4: 00CA010200 was recorded, and 00CA010100 came"),
-        ([ONE.command[:-1]], "item 2"),
-        ([ONE.command + b"\0"], "item 2"),
-        ([b""], "item 2: 00CA010100 was recorded, and  came"),
-        ([ONE.command, OTHER.command, ONE.command], "after item 4 no command was recorded .*, and 00CA010100 came"),
+        (
+            [OTHER.command],
+            "replay:t, item 2: GET DATA 0101 (00CA010100) was recorded here, and GET DATA 0102 (00CA010200) came; "
+            "this command is item 4 of the trace, and a replay keeps the order",
+        ),
+        (
+            [ONE.command, ONE.command],
+            "replay:t, item 4: GET DATA 0102 (00CA010200) was recorded here, and GET DATA 0101 (00CA010100) came; "
+            "this command is item 2 of the trace, and a replay keeps the order",
+        ),
+        ([ONE.command[:-1]], "and GET DATA 0101 (00CA0101) came; this command is missing in the trace"),
+        ([ONE.command + b"\0"], "and GET DATA 0101 (00CA01010000) came; this command is missing in the trace"),
+        ([b""], "replay:t, item 2: GET DATA 0101 (00CA010100) was recorded here, and no command () came"),
+        (
+            [ONE.command, OTHER.command, bytes.fromhex("00B2010C00")],
+            "replay:t: after item 4 no command was recorded before the next reset, "
+            "and READ RECORD (00B2010C00) came; this command is missing in the trace",
+        ),
     ],
 )
 def test_another_command_than_the_recorded_one_is_told_with_its_place(commands: list[bytes], told: str) -> None:
     replay = connected(Reset(), ONE, Remark("said"), OTHER)
     for command in commands[:-1]:
         replay.transmit(command)
-    with pytest.raises(MisbehaviourError, match=told):
+    with pytest.raises(MisbehaviourError, match=re.escape(told)):
         replay.transmit(commands[-1])
+
+
+def test_a_command_that_comes_too_early_is_found_later_in_the_trace() -> None:
+    first, second = connected(ONE, OTHER, ONE), connected(ONE, Reset(), OTHER)
+    first.transmit(ONE.command)
+    for replay, command, place in ((first, ONE.command, 3), (second, OTHER.command, 3)):
+        with pytest.raises(MisbehaviourError, match=f"this command is item {place} of the trace"):
+            replay.transmit(command)
+
+
+def test_of_a_long_command_its_beginning_is_told_and_where_it_is_otherwise() -> None:
+    pay = CommandApdu(0x80, Ins.PAY, 0, 0, bytes(150), 256).encode()
+    late, early = bytes([*pay[:100], 1, *pay[101:]]), bytes([*pay[:9], 1, *pay[10:]])
+    begin = f"PAY ({pay[:16].hex().upper()}…, {len(pay)} bytes) was recorded here, and PAY "
+    for came, told in (
+        (late, f"{begin}({late[:16].hex().upper()}…, {len(pay)} bytes) came, other from byte 100 on; "),
+        (early, f"{begin}({early[:16].hex().upper()}…, {len(pay)} bytes) came; "),
+        (pay + b"\0", f"{begin}({pay[:16].hex().upper()}…, {len(pay) + 1} bytes) came; "),
+    ):
+        with pytest.raises(MisbehaviourError, match=re.escape(told)) as error:
+            connected(Exchange(pay, None)).transmit(came)
+        assert len(str(error.value)) < 300
 
 
 def test_after_a_wrong_command_the_right_one_still_goes() -> None:
@@ -164,6 +201,43 @@ def test_errors_tell_no_pin() -> None:
         assert not any(pin.hex() in str(told.value).lower() for pin in (PIN, OTHER_PIN))
 
 
+def test_errors_tell_no_key_that_goes_on_in_a_second_command() -> None:
+    key = bytes(range(0xA0, 0xA8))
+    first, second = (CommandApdu(cla, 0xDB, 0x3F, 0xFF, data).encode() for cla, data in ((0x10, b"\x4d"), (0, key)))
+    replay = connected(Exchange(first, b"\x90\x00"), ONE)
+    replay.transmit(first)
+    with pytest.raises(MisbehaviourError, match=r"and PUT DATA 3FFF \(00DB3FFF080{16}\) came"):
+        replay.transmit(second)
+
+
+def test_a_trace_of_another_program_plays_to_any_pin_too() -> None:
+    """pcscd's own trace has the PIN still."""
+    file = str(VECTORS / "pcscd.txt")
+    said = [each.exchange for session in load(file).sessions for each in session.exchanges]
+    (verify,) = [each for each in said if each.command[1] == Ins.VERIFY]
+    assert (verify.command, verify.redacted) == (BLANKED.command, BLANKED.redacted)
+    replay = ReplaySlot(load(file)).connect()
+    for exchange in said:
+        pin = exchange is verify
+        assert replay.transmit(exchange.command[:5] + OTHER_PIN if pin else exchange.command) == exchange.response
+
+
+def test_a_key_is_blanked_in_each_command_of_its_chain(tmp_path: Path) -> None:
+    parts = [CommandApdu(cla, 0xDB, 0x3F, 0xFF, data).encode() for cla, data in ((0x10, b"\x4d"), (0, bytes([7] * 8)))]
+    with TraceFile(tmp_path / "t", "test") as trace:
+        for part in parts:
+            trace.write(Exchange(part, b"\x90\x00"))
+    (session,) = load(str(tmp_path / "t")).sessions
+    assert [each.exchange.command for each in session.exchanges] == [each[:5] + bytes(each[4]) for each in parts]
+
+
+def test_the_plain_text_that_a_card_deciphered_is_played(tmp_path: Path) -> None:
+    decipher = Exchange(CommandApdu(0, 0x2A, 0x80, 0x86, b"cryptogram", 256).encode(), b"plain\x90\x00")
+    with TraceFile(tmp_path / "t", "test") as trace:
+        trace.write(decipher)
+    assert ReplaySlot(load(str(tmp_path / "t"))).connect().transmit(decipher.command) == decipher.response
+
+
 def test_a_command_may_come_as_t0_carries_it() -> None:
     with_le, alone = bytes.fromhex("00A4040002F00000"), bytes.fromhex("80300000")
     for recorded, came in ((with_le, with_le[:-1]), (alone, alone + b"\0")):
@@ -178,8 +252,11 @@ def test_a_slot_is_chosen_by_its_name_or_a_part_of_it(tmp_path: Path) -> None:
     trace = str(tmp_path / "t")
     assert load(f"{trace}#CARD 1").sessions == load(f"{trace}#1").sessions == load(trace, "card 1").sessions
     assert load(f"{trace}#1").sessions != load(f"{trace}#2").sessions
-    with pytest.raises(InputError, match="several slots in this trace: choose one of 'card 1', 'card 2': FILE#SLOT"):
-        load(trace)
+    several = "several slots in this trace: choose one of 'card 1', 'card 2' with "
+    with pytest.raises(InputError, match=f"{several}replay:FILE#SLOT$"):
+        open_slot(f"replay:{trace}")
+    with pytest.raises(InputError, match=f"{several}--slot NAME$"):
+        load(trace, choosing="--slot NAME")
     for wanted in ("card", "3", ""):
         with pytest.raises(InputError, match=f"'{wanted}' does not name one slot"):
             load(f"{trace}#{wanted}")
@@ -189,6 +266,17 @@ def test_a_file_may_have_the_mark_in_its_name(tmp_path: Path) -> None:
     path = tmp_path / "t#1"
     recorded_payment(path)
     assert load(f"{path}#2").sessions == load(str(path), "2").sessions
+    (tmp_path / "t").write_text("Dear Anna")
+    with pytest.raises(InputError, match="t#1: there are several slots"):
+        load(str(path))
+
+
+def test_a_slot_may_have_the_mark_in_its_name(tmp_path: Path) -> None:
+    with TraceFile(tmp_path / "t", "test") as trace:
+        for name in ("model:a#1", "model:b#1"):
+            trace.write(Exchange(ONE.command, ONE.response, name))
+    found = load(f"{tmp_path / 't'}#b#1")
+    assert [each.exchange.slot for each in found.sessions[0].exchanges] == ["model:b#1"]
 
 
 def test_what_is_no_trace_is_told(tmp_path: Path) -> None:
@@ -202,9 +290,6 @@ def test_what_is_no_trace_is_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(error, match=text):
             open_slot(f"replay:{tmp_path / name}")
-
-
-VECTORS = Path(__file__).parents[1] / "vectors" / "traces"
 
 
 @pytest.mark.parametrize("file", ["pcsc-spy.txt#00 00", "cardpeek.txt", "gp.txt"])

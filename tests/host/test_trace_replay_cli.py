@@ -29,6 +29,7 @@ ISSUER = Issuer()
 WRONG = pin_block("9999")
 SELECT = CommandApdu(0, Ins.SELECT, 4, 0, AID, 256).encode()
 STATUS = bytes.fromhex("00CA010000")
+PCSCD = Path(__file__).parents[1] / "vectors" / "traces" / "pcscd.txt"
 VERIFY = CommandApdu(0, Ins.VERIFY, 0, 0x81, PIN).encode()
 ASKED = bytes.fromhex("00200081")
 Ran = tuple[int, str]
@@ -186,14 +187,28 @@ def test_a_blanked_answer_is_compared_without_what_was_blanked() -> None:
 
 def test_what_may_change_the_card_is_sent_after_a_question_alone(purse: Path) -> None:
     file, before = record(purse, look, request), purse.read_bytes()
-    with pytest.raises(InputError, match="nothing was sent to the card"):
-        run(file, "-r", "model:purse.card", stdin="n\n")
-    assert run(file, "-r", "model:purse.card")[0] == 1  # the input has ended
+    for answer in ("n\n", ""):
+        with pytest.raises(InputError, match="nothing was sent to the card; --yes"):
+            run(file, "-r", "model:purse.card", stdin=answer)
     assert purse.read_bytes() == before
     code, said = run(file, "-r", "model:purse.card", stdin="y\n")
     assert code == 1
-    assert "1 commands may change the card in model:purse.card, the first is item 7, REQUEST" in said
+    assert said.startswith("1 command may change the card in model:purse.card, it is item 7, REQUEST. Send them? [y/N]")
     assert purse.read_bytes() != before
+
+
+def test_a_question_that_nobody_answers_ends_its_line(purse: Path) -> None:
+    result = CliRunner().invoke(app, [record(purse, request, request), "-r", "model:purse.card"], input="")
+    assert "2 commands may change the card in model:purse.card, the first is item 3, REQUEST." in result.stderr
+    assert result.stderr.endswith(" [y/N]:\n")
+
+
+def test_the_card_is_looked_for_before_anything_is_asked(purse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAIFU_PIN")
+    file = record(purse, verify)
+    result = CliRunner().invoke(app, [file, "-r", "model:nothing.card"], input="y\n")
+    assert isinstance(result.exception, StoreError)
+    assert result.output == ""
 
 
 @pytest.mark.parametrize(
@@ -201,7 +216,7 @@ def test_what_may_change_the_card_is_sent_after_a_question_alone(purse: Path) ->
     [
         (SELECT, False), (STATUS, False), (ASKED, False), (bytes.fromhex("80F28002024F00"), False),
         (bytes.fromhex("80CA9F7F00"), False), (bytes.fromhex("40B0000000"), False),
-        (VERIFY[:5] + bytes(8), True), (bytes.fromhex("80A4000000"), True), (bytes.fromhex("A0F2000000"), True),
+        (bytes.fromhex("80A4000000"), True), (bytes.fromhex("A0F2000000"), True),
         (bytes.fromhex("00D6000001AA"), True), (bytes.fromhex("80A8000002830000"), True),
         (bytes.fromhex("FFB0000010"), True), (bytes.fromhex("FFCA000000"), True), (bytes.fromhex("804C0000"), True),
     ],
@@ -209,7 +224,8 @@ def test_what_may_change_the_card_is_sent_after_a_question_alone(purse: Path) ->
 def test_reading_is_not_asked_for(purse: Path, command: bytes, asks: bool) -> None:
     """Only what a standard says is reading; another standard's class may mean anything."""
     assert purse.exists()
-    assert ("Send them?" in run(written(Exchange(command, None)), "-r", "model:purse.card")[1]) == asks
+    said = CliRunner().invoke(app, [written(Exchange(command, None)), "-r", "model:purse.card"]).output
+    assert ("Send them?" in said) == asks
 
 
 def test_after_another_status_word_nothing_is_sent_that_may_change_the_card(purse: Path) -> None:
@@ -264,6 +280,55 @@ def test_a_pin_that_was_wrong_is_not_sent_again(purse: Path) -> None:
     assert tries(purse) == before
 
 
+def test_before_a_pin_is_sent_it_is_said_that_a_try_may_go(purse: Path) -> None:
+    file = record(purse, verify)
+    assert "is item 3, VERIFY. A wrong PIN costs a try. Send" in run(file, "-r", "model:purse.card", stdin="y\n")[1]
+    Path(file).unlink()
+    assert "costs a try" not in run(record(purse, request), "-r", "model:purse.card", stdin="y\n")[1]
+
+
+def test_no_pin_is_asked_for_if_it_is_to_be_left_out(purse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAIFU_PIN")
+    found = document(record(purse, verify), "-r", "model:purse.card", "--skip-redacted")
+    assert verdicts(found) == [("SELECT", "same"), *[("VERIFY", "left_out")] * 2]
+
+
+def test_a_wrong_pin_in_a_trace_of_another_program_is_not_sent(purse: Path) -> None:
+    """pcscd's trace has the PIN 1234, which was wrong then; here it would cost a try, or verify."""
+    before = tries(purse)
+    with pytest.raises(InputError, match="VERIFY, cannot be sent again: the PIN or key"):
+        run(PCSCD, "-r", "model:purse.card", "--yes")
+    assert ("VERIFY", "left_out") in verdicts(document(PCSCD, "-r", "model:purse.card", "--skip-redacted", "--yes"))
+    assert tries(purse) == before
+
+
+SECRET = bytes(range(0xB0, 0xB8))
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["00200080", "00210080", "00240081", "002C0081", "00280081", "A0200001", "80D80181", "80E28000", "FF820001",
+     "00DA00D5", "00FE0000"],
+)  # fmt: skip
+def test_what_is_secret_is_not_sent_though_the_trace_has_it(purse: Path, header: str) -> None:
+    command = bytes.fromhex(header) + bytes([8]) + SECRET
+    file, before = written(Exchange(SELECT, None), Exchange(command, b"\x90\x00")), purse.read_bytes()
+    with pytest.raises(InputError, match=r"item 2, .*, cannot be sent again: the PIN or key in it"):
+        run(file, "-r", "model:purse.card", "--yes")
+    found = document(file, "-r", "model:purse.card", "--yes", "--skip-redacted")
+    assert [each["verdict"] for each in found["exchanges"]] == ["unknown", "left_out"]
+    assert SECRET.hex().upper() not in json.dumps(found)
+    assert purse.read_bytes() == before
+
+
+def test_the_pin_of_a_trace_that_keeps_it_is_asked_for(purse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, before = record(purse, verify, secrets=True), tries(purse)
+    monkeypatch.setenv("SAIFU_PIN", "9999")
+    assert run(file, "-r", "model:purse.card", "--yes")[0] == 1
+    assert tries(purse) == before - 1
+    Path(file).unlink()
+
+
 def test_a_trace_that_keeps_its_pins_shows_none(purse: Path) -> None:
     file = record(purse, verify, secrets=True)
     found = document(file, "-r", "model:purse.card", "--yes")
@@ -303,8 +368,10 @@ def test_a_personalization_is_not_sent_again(purse: Path) -> None:
 def test_of_several_slots_one_is_chosen(purse: Path) -> None:
     assert purse.exists()
     file = written(Exchange(STATUS, b"\x69\x85", "left"), Exchange(SELECT, b"\x6a\x82", "right"))
-    with pytest.raises(InputError, match="choose one of 'left', 'right'"):
+    with pytest.raises(InputError, match=r"choose one of 'left', 'right' with --slot NAME$"):
         run(file, "-r", "model:purse.card")
+    with pytest.raises(InputError, match=r"choose one of 'left', 'right' with replay:FILE#SLOT$"):
+        run(file, "--slot", "left", "-r", f"replay:{file}")
     for chosen in (("t.jsonl", "--slot", "left"), ("t.jsonl#left",)):
         assert verdicts(document(*chosen, "-r", "model:purse.card")) == [("GET DATA", "same")]
 

@@ -104,10 +104,60 @@ def test_an_order_without_a_reader_says_how_to_start_one(monkeypatch: pytest.Mon
         order("eject", 1)
 
 
-def test_an_order_to_a_reader_that_has_ended_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_an_order_to_a_reader_that_has_ended_says_how_to_start_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left_behind: bool
+) -> None:
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", str(tmp_path / "pcscd.comm"))
+    if left_behind:
+        with socket.socket(socket.AF_UNIX) as control:
+            control.bind(str(tmp_path / "control"))
+    with pytest.raises(InputError) as told:
+        order("eject", 1)
+    assert str(told.value) == (
+        f"no virtual reader of saifu runs at {tmp_path / 'pcscd.comm'}, which PCSCLITE_CSOCK_NAME names in this shell: "
+        "start `saifu reader run` in another one, and give the `export` line that it prints here"
+    )
+
+
+def test_what_a_reader_says_that_is_no_answer_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "control").symlink_to(tmp_path / "control")
     monkeypatch.setenv("PCSCLITE_CSOCK_NAME", str(tmp_path / "pcscd.comm"))
     with pytest.raises(InputError, match="does not answer"):
         order("eject", 1)
+
+
+def said_by(*arguments: object) -> list[str]:
+    """What a shell of its own is told, line by line."""
+    line = [*PROGRAM, *map(str, arguments)]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.usefixtures("running")
+def test_slots_are_shown_with_the_number_that_reader_takes(images: list[Path]) -> None:
+    """find_reader in a process of its own, since libpcsclite looks for its daemon once."""
+    anna, bert, _ = images
+    first, second = (f"slot {each + 1}  reader {each}  saifu virtual reader 00 0{each}  " for each in (0, 1))
+    assert said_by("insert", 2, bert) == [f"{first}{anna}", f"{second}{bert}"]
+    assert said_by("eject", 1) == [f"{first}empty", f"{second}{bert}"]
+    empty, full = said_by("list")
+    assert (empty, full.startswith(f"{second}card, ATR 3B")) == (f"{first}no card", True)
+    (listed,) = (json.loads(said_by("list", "--json")[0]),)
+    ordered = json.loads(said_by("insert", 1, anna, "--json")[0])
+    assert [(each["number"], each["slot"], each["name"]) for each in listed["readers"]] == [
+        (each["number"], each["slot"], each["reader"]) for each in ordered["slots"]
+    ]
+    find = "import sys; from host.pcsc import find_reader; print(find_reader(sys.argv[1]).name)"
+    for each in ordered["slots"]:
+        found = subprocess.run(
+            [sys.executable, "-c", find, str(each["number"])], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert found.stdout.strip() == each["reader"]
+
+
+@pytest.mark.parametrize("command", ["list", "run", "insert", "eject"])
+def test_json_is_offered_in_the_same_words_as_everywhere(command: str) -> None:
+    assert "Print one JSON document." in CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
 
 
 def test_more_images_than_slots_are_declined(images: list[Path]) -> None:
@@ -120,6 +170,7 @@ def test_it_says_what_other_shells_need_and_leaves_nothing(images: list[Path], e
     process = start(*map(str, images[:2]))
     assert process.stdout is not None
     said = "".join(process.stdout.readline() for _ in range(6))
+    assert re.findall(r"^slot \d  reader \d  ", said, re.MULTILINE) == ["slot 1  reader 0  ", "slot 2  reader 1  "]
     pcscd = re.search("export PCSCLITE_CSOCK_NAME=(.*)", said)
     assert pcscd is not None
     assert [str(image) in said for image in images] == [True, True, False]

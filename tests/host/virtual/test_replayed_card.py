@@ -90,7 +90,9 @@ def test_pyscard_gets_the_recorded_answer_to_reset_and_6f00_for_what_was_not_rec
         assert slot.wait_for_card(seconds=10)
         assert slot.connect().transmit(recorded) == b"card\x90\x00"
     told = capfd.readouterr().err
-    assert f"saifu: replay:{path}, item 2: 00B0000004 was recorded, and 00B0000104 came; answered with 6F00" in told
+    came = "READ BINARY (00B0000004) was recorded here, and READ BINARY (00B0000104) came"
+    where = "this command is item 3 of the trace, and a replay keeps the order"
+    assert f"saifu: replay:{path}, item 2: {came}; {where}; answered with 6F00" in told
     assert f"saifu: replay:{path}, item 3: no answer was recorded" in told
 
 
