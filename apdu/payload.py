@@ -68,8 +68,10 @@ def unpack(raw: bytes, required: Collection[Tag], optional: Collection[Tag] = ()
     at = 0
     while at < len(raw):
         tag = _TAGS.get(raw[at])
-        if tag is None or tag in found or (tag not in required and tag not in optional):
-            raise FormatError(f"object {raw[at]:02X} is unknown here or there twice", at)
+        if tag is None or (tag not in required and tag not in optional):
+            raise FormatError(f"object {raw[at]:02X} is unknown here", at)
+        if tag in found:
+            raise FormatError(f"object {raw[at]:02X} is there twice", at)
         found[tag], at = _value(raw, at)
     for tag in required:
         if tag not in found:

@@ -1,6 +1,6 @@
-"""The static keys of one card in a small file, to open its secure channels in a trace.
+"""The static keys with which secure channels in a trace are opened: the desk's key store, or one card's small file.
 
-TOML, readable by its owner alone::
+The file is TOML, readable by its owner alone::
 
     enc = "404142434445464748494A4B4C4D4E4F"
     mac = "404142434445464748494A4B4C4D4E4F"
@@ -10,15 +10,45 @@ TOML, readable by its owner alone::
 import os
 import tomllib
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from apdu.errors import FormatError, InputError
+from host.console import desk
 from host.scp03 import StaticKeys
+from host.secure_connection import KeysFor
 
-__all__ = ["read_channel_keys"]
+__all__ = ["KEYSTORE", "KeysOption", "find_keys", "read_channel_keys"]
 
+KEYSTORE = "keystore"
+"""What stands for the desk's key store; behind a colon, the name of a master key in it."""
+
+KeysOption = Annotated[
+    str | None,
+    typer.Option(
+        "--keys",
+        help="Opens secure channels: keystore or keystore:NAME, with a master key of saifu personalize; or a file with "
+        "enc, mac and dek of the card, as hex.",
+    ),
+]
 _NAMES = ("enc", "mac", "dek")
 _OF_OTHERS = 0o077
 _LONGEST = 4096
+
+
+def find_keys(context: typer.Context, text: str | None) -> KeysFor | None:
+    """Keys by what a user types: ``keystore``, ``keystore:NAME``, or a file for read_channel_keys; None: none.
+
+    Asks for the passphrase of the desk's key store. Raises InputError, as read_channel_keys and Desk.card_keys do.
+    """
+    if text is None:
+        return None
+    kind, _, name = text.partition(":")
+    if kind == KEYSTORE:
+        return desk(context).card_keys(name)
+    static = read_channel_keys(Path(text))
+    return lambda _: static
 
 
 def read_channel_keys(path: Path) -> StaticKeys:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from apdu.errors import InputError, StoreError
 
-__all__ = ["remove_leftovers", "require_replaceable", "write_whole"]
+__all__ = ["remove_leftovers", "require_folder", "require_replaceable", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644) -> None:
@@ -32,6 +32,12 @@ def write_whole(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644)
         _sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def require_folder(path: Path) -> None:
+    """Raise InputError unless the folder is there into which a user wants a file: a mistyped name makes no folders."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path} cannot be written: there is no folder {path.parent}")
 
 
 def require_replaceable(path: Path, mark: bytes, kind: str) -> None:

@@ -71,7 +71,7 @@ class SecureListener:
         self._channels.pop(slot, None)
 
     def hear(self, exchange: Exchange) -> Opened | None:
-        """What the channel carried; None where there is no channel, or the bytes are no APDUs."""
+        """What the channel carried; None where there is no channel, the bytes are no APDUs, or 6988 is rightly said."""
         try:
             command, answer = CommandApdu.decode(exchange.command), ResponseApdu.decode(exchange.response or b"")
         except FormatError:
@@ -97,9 +97,9 @@ class SecureListener:
             context = command.data + offered.card_challenge
             keys = SessionKeys.of(self._keys_for(offered), context)
         except SaifuError as error:
-            return Opened(exchange, (str(error),))
+            return Opened(None, (str(error),))
         if not bytes_eq(keys.card_cryptogram(context), offered.card_cryptogram):
-            return Opened(exchange, ("the card's cryptogram is not made with these keys",))
+            return Opened(None, ("the card's cryptogram is not made with these keys",))
         if len(self._channels) >= MOST_SLOTS:
             del self._channels[next(iter(self._channels))]
         self._channels[exchange.slot] = _Channel(keys, context)
@@ -118,7 +118,7 @@ class SecureListener:
             self.reset(exchange.slot)
         if good == accepted:
             return None
-        return Opened(exchange, (_judged("the host's proof", good),))
+        return Opened(None, (_judged("the host's proof", good),))
 
     def _secured(self, exchange: Exchange, command: CommandApdu, answer: ResponseApdu) -> Opened | None:
         """A command with a MAC, and its answer."""
@@ -137,11 +137,13 @@ class SecureListener:
             data = channel.keys.decrypt(channel.counter, data, answer=False) if _is_encrypted(channel, data) else data
         refused = answer.sw == StatusWord.SECURE_MESSAGING_DATA
         if data is None:
-            return Opened(exchange, () if refused else (_judged("the secured command", False),))
+            return None if refused else Opened(None, (_judged("the secured command", False),))
         plain = command.with_data(data, command.cla & ~SECURE_MESSAGING)
         said, faults = _opened_answer(channel, answer)
         if refused:
             faults = (_judged("the secured command", True),)
+        if said is None:
+            return Opened(None, faults)
         return Opened(replace(exchange, command=plain.encode(), response=said.encode(), redacted=()), faults)
 
 
@@ -153,18 +155,18 @@ def _judged(what: str, good: bool) -> str:
     return f"{what} is right, and the card refuses it" if good else f"{what} is wrong, and the card takes it"
 
 
-def _opened_answer(channel: _Channel, answer: ResponseApdu) -> tuple[ResponseApdu, tuple[str, ...]]:
-    """The answer in clear (Amendment D, 6.2.5 and 6.2.7)."""
+def _opened_answer(channel: _Channel, answer: ResponseApdu) -> tuple[ResponseApdu | None, tuple[str, ...]]:
+    """The answer in clear (Amendment D, 6.2.5 and 6.2.7), None if it cannot be opened; and what is wrong with it."""
     if not channel.level & _R_MAC:
         return answer, ()
     if not has_mac(answer.sw):
         return answer, ("unprotected data came with an error word",) if answer.data else ()
     data, mac = answer.data[:-CHALLENGE_SIZE], answer.data[-CHALLENGE_SIZE:]
     if channel.chain is not None and not bytes_eq(mac, channel.keys.answer_mac(channel.chain, data, answer.sw)):
-        return answer, ("the answer's MAC is missing or wrong",)
+        return None, ("the answer's MAC is missing or wrong",)
     if data and channel.level & _R_ENC:
         plain = channel.keys.decrypt(channel.counter, data, answer=True)
         if plain is None:
-            return answer, ("the answer's padding is wrong",)
+            return None, ("the answer's padding is wrong",)
         data = plain
     return ResponseApdu(data, answer.sw), ()

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
@@ -18,7 +18,8 @@ from apdu.trace.reading import Reading, summary
 from apdu.trace.row import visible
 from apdu.trace.statistics import NO_ANSWER, CommandFigures, Figures, Statistics
 from host.console import JsonOption, emit
-from host.trace_files import STDIN
+from host.secure_connection import KeysFor
+from host.trace_files import STDIN, of_slot
 from host.trace_readings import open_readings
 
 __all__ = ["compare", "field_document", "field_lines", "place", "place_document", "stats"]
@@ -47,13 +48,10 @@ def stats(
     """
     if card and card not in CARDS:
         raise InputError(f"--card {card}: times are known of {', '.join(CARDS)}")
-    statistics, wanted = Statistics([card] if card else CARDS), slot.casefold()
+    statistics = Statistics([card] if card else CARDS)
     with open_readings(file) as (form, found):
-        for reading in found:
-            if wanted in reading.item.slot.casefold():
-                statistics.add(reading)
-    if slot and not statistics.slots:
-        raise InputError(f"--slot {slot}: nothing in this trace is of such a slot")
+        for reading in of_slot(found, slot, lambda reading: reading.item.slot):
+            statistics.add(reading)
     emit(as_json, {"form": form} | statistics.document(), [])
     if not as_json:
         _show(statistics)
@@ -65,21 +63,52 @@ def _show(statistics: Statistics) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, emoji=False, width=_PIPE_WIDTH)
-    for table in (_slots(statistics), _commands(statistics), _surprises(statistics)):
-        if table.row_count:
-            console.print(table, "")
+    tables = (_slots(statistics), _commands(statistics), _surprises(statistics))
+    for table in (_fitted(console, each) for each in tables if each.rows):
+        console.print(table, "")
     for line in _totals(statistics):
         console.print(line)
 
 
-def _table(first: str, *numbers: str) -> Table:
-    table = Table(first, box=None, pad_edge=False, header_style="bold")
-    for each in numbers:
-        table.add_column(each, justify="right")
-    return table
+class _Grid(NamedTuple):
+    """A table, and what a narrow terminal has no room for."""
+
+    titles: tuple[str, ...]
+    rows: list[list[str]]
+    last_is_text: bool = False
+    left_out: tuple[str, ...] = ()
+    """Titles of columns."""
+
+    def table(self) -> Table:
+        """All columns: numbers are whole, and texts take what is left."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, title in enumerate(self.titles):
+            text = number == 0 or (self.last_is_text and number == len(self.titles) - 1)
+            table.add_column(title, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def brief(self) -> "_Grid":
+        """Without what a narrow terminal has no room for."""
+        kept = [number for number, title in enumerate(self.titles) if title not in self.left_out]
+        rows = [[row[number] for number in kept] for row in self.rows]
+        return self._replace(titles=tuple(self.titles[number] for number in kept), rows=rows)
 
 
-def _slots(statistics: Statistics) -> Table:
+def _fitted(console: Console, grid: _Grid) -> Table:
+    """The table as wide as it is, or what there is room for."""
+    table = grid.table()
+    wanted = console.measure(table, options=console.options.update(width=_PIPE_WIDTH)).maximum
+    return table if wanted <= console.width else grid.brief().table()
+
+
+def _slots(statistics: Statistics) -> _Grid:
+    rows = list(statistics.slots.items()) if len(statistics.slots) > 1 else []
+    cells = []
+    for name, each in (*rows, ("all" if rows else "trace", statistics.whole)):
+        shown = visible(name) if len(name) <= _SLOT_WIDTH else f"{visible(name[: _SLOT_WIDTH - 1])}…"
+        cells.append([shown or "(no name)", *_figures(each)])
     numbers = (
         "exchanges",
         "resets",
@@ -91,12 +120,7 @@ def _slots(statistics: Statistics) -> Table:
         "duration",
         "waiting",
     )
-    table = _table("slot", *numbers)
-    rows = list(statistics.slots.items()) if len(statistics.slots) > 1 else []
-    for name, each in (*rows, ("all" if rows else "trace", statistics.whole)):
-        shown = visible(name) if len(name) <= _SLOT_WIDTH else f"{visible(name[: _SLOT_WIDTH - 1])}…"
-        table.add_row(shown or "(no name)", *_figures(each))
-    return table
+    return _Grid(("slot", *numbers), cells, left_out=("remarks", "bytes sent", "received", "waiting"))
 
 
 def _figures(each: Figures) -> Iterator[str]:
@@ -106,14 +130,12 @@ def _figures(each: Figures) -> Iterator[str]:
     yield _seconds(each.times.sum if each.times.count else None)
 
 
-def _commands(statistics: Statistics) -> Table:
-    table = _table("command", "count", "errors", "min ms", "median", "p90", "max", "share")
-    for title in ("sent", "received", *statistics.cards):
-        table.add_column(title, justify="right")
-    table.add_column("status words")
-    for each in statistics.ordered():
-        table.add_row(*_command(statistics, each))
-    return table
+def _commands(statistics: Statistics) -> _Grid:
+    times = ("min ms", "median ms", "p90 ms", "max ms")
+    titles = ("command", "count", "errors", *times, "share", "sent", "received", *statistics.cards, "status words")
+    cells = [list(_command(statistics, each)) for each in statistics.ordered()]
+    left_out = ("min ms", "p90 ms", "sent", "received", *statistics.cards)
+    return _Grid(titles, cells, last_is_text=True, left_out=left_out)
 
 
 def _command(statistics: Statistics, each: CommandFigures) -> Iterator[str]:
@@ -134,11 +156,8 @@ def _command(statistics: Statistics, each: CommandFigures) -> Iterator[str]:
     yield ", ".join(f"{word} {count}" for word, count in counted[:_WORDS]) + more
 
 
-def _surprises(statistics: Statistics) -> Table:
-    table = _table("unexpected", "times")
-    for text, count in statistics.unexpected.most_common():
-        table.add_row(visible(text), str(count))
-    return table
+def _surprises(statistics: Statistics) -> _Grid:
+    return _Grid(("unexpected", "times"), [[visible(text), str(n)] for text, n in statistics.unexpected.most_common()])
 
 
 def _totals(statistics: Statistics) -> Iterator[str]:
@@ -170,7 +189,7 @@ def _milliseconds(value: float | None) -> str:
 # --- two traces --------------------------------------------------------------------------------------------
 
 
-def compare(old: Path, new: Path, *, keys: Path | None = None, strict: bool = False, as_json: bool = False) -> bool:
+def compare(old: Path, new: Path, *, keys: KeysFor | None = None, strict: bool = False, as_json: bool = False) -> bool:
     """Print where two traces differ, the first difference at the top; whether they are equal.
 
     ``keys`` open the secure channels of both. Raises InputError, FormatError.

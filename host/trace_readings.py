@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from apdu.errors import FormatError
+from apdu.errors import FormatError, InputError
 from apdu.trace import own
 from apdu.trace.inspector import inspect
 from apdu.trace.model import Item, Reset
-from apdu.trace.reading import Listener, Reading
+from apdu.trace.reading import Reading
 from apdu.trace.redaction import Redactor
-from host.channel_keys import read_channel_keys
+from host.secure_connection import KeysFor
 from host.secure_listener import SecureListener
 from host.trace_files import open_trace
 from host.trace_following import follow
@@ -21,9 +21,9 @@ __all__ = ["following", "open_readings", "readings", "without_secrets"]
 
 @contextmanager
 def open_readings(
-    file: Path, keys: Path | None = None, secrets: bool = False
+    file: Path, keys: KeysFor | None = None, secrets: bool = False
 ) -> Iterator[tuple[str, Iterator[Reading]]]:
-    """Name of the form, and the readings, of a trace; ``keys`` is a file for read_channel_keys.
+    """Name of the form, and the readings, of a trace; ``keys`` open the secure channels in it.
 
     Raises InputError, FormatError.
     """
@@ -31,26 +31,32 @@ def open_readings(
         yield form, readings(items, keys, secrets)
 
 
-def following(file: Path, keys: Path | None = None, secrets: bool = False) -> Iterator[Reading]:
-    """Readings of a trace that is being written, until Ctrl-C; what happens to the file is told on standard error."""
+def following(file: Path, keys: KeysFor | None = None, secrets: bool = False) -> Iterator[Reading]:
+    """Readings of a trace that is being written, until Ctrl-C; what happens to the file is told on standard error.
+
+    Raises InputError for what is no trace of saifu, FormatError for a damaged one.
+    """
     lines = follow(file, lambda text: print(f"saifu: {text}", file=sys.stderr, flush=True))
     try:
-        yield from readings(own.decode(lines), keys, secrets)
+        yield from readings(own.decode(_of_saifu(lines, file)), keys, secrets)
     except FormatError as error:
         raise FormatError(f"{file}: {error}") from None
 
 
-def readings(items: Iterable[Item], keys: Path | None = None, secrets: bool = False) -> Iterator[Reading]:
+def _of_saifu(lines: Iterable[bytes], file: Path) -> Iterator[bytes]:
+    """The same lines, if the first one is a header of ours, of whatever version."""
+    begun = False
+    for line in lines:
+        if not begun and line.strip() and b'"saifu trace ' not in line:
+            raise InputError(f"{file}: --follow is for traces that saifu writes, and this is none; show it without it")
+        begun = begun or bool(line.strip())
+        yield line
+
+
+def readings(items: Iterable[Item], keys: KeysFor | None = None, secrets: bool = False) -> Iterator[Reading]:
     """Readings of items; secrets are taken out after the channels were opened, since they are under its MACs."""
-    found = inspect(items, _listener(keys))
+    found = inspect(items, SecureListener(keys) if keys else None)
     return found if secrets else without_secrets(found)
-
-
-def _listener(keys: Path | None) -> Listener | None:
-    if keys is None:
-        return None
-    static = read_channel_keys(keys)
-    return SecureListener(lambda _: static)
 
 
 def without_secrets(found: Iterable[Reading]) -> Iterator[Reading]:

@@ -38,11 +38,11 @@ _KEYS = (
     ("home end, g G", "the first or the last row"),
     ("enter", "open the exchange: each TLV and byte"),
     ("f", f"filter: {HELP}; an empty filter shows everything"),
-    ("/, then n N", "search, with the words of a filter; the next and the one before"),
-    ("u U", "the next and the last unexpected one"),
+    ("/, then n N", "search, with the words of a filter; the next and the previous one"),
+    ("u U", "the next and the previous unexpected one"),
     ("t", "light or dark"),
     ("?", "this page"),
-    ("q", "quit"),
+    ("q, ctrl+c", "quit"),
 )
 
 
@@ -155,7 +155,7 @@ class TraceScreen(Screen[None]):
         Binding("n", "search(1)", "next", show=False),
         Binding("N", "search(-1)", "previous", show=False),
         Binding("u", "unexpected(1)", "unexpected"),
-        Binding("U", "unexpected(-1)", "unexpected before", show=False),
+        Binding("U", "unexpected(-1)", "previous unexpected", show=False),
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("q", "app.quit", "quit"),
     ]
@@ -164,7 +164,7 @@ class TraceScreen(Screen[None]):
         """``name`` and ``form`` are those of the trace; its readings are taken in by a thread."""
         super().__init__()
         self._name, self._form, self._source = name, form, iter(readings)
-        self._filter, self._asks, self._sought = "", "", ""
+        self._filter, self._asks, self._sought, self._told = "", "", "", ""
         self._unexpected, self._loading = 0, True
         self.failure: SaifuError | None = None
         """What ended the trace before its end."""
@@ -212,11 +212,19 @@ class TraceScreen(Screen[None]):
 
     def _loaded(self) -> None:
         self._loading = False
-        if self.failure is not None:
-            self.notify(f"the trace ends here: {self.failure}", severity="error", timeout=20, markup=False)
-        self._tell_state()
+        if self.failure is None:
+            self._tell_state()
+        elif self.query_one(TraceTable).readings:
+            self._tell(f"the trace ends here: {self.failure}")
+        else:
+            self.app.exit()
 
     # --- what is told beside the table ---------------------------------------------------------------------
+
+    def _tell(self, text: str) -> None:
+        """Say something in the place of the state, until the next key."""
+        self._told = text
+        self._tell_state()
 
     @on(TraceTable.Moved)
     def _tell_state(self) -> None:
@@ -226,6 +234,8 @@ class TraceScreen(Screen[None]):
         parts = [f"{self._name} ({self._form})", f"{shown} items", f"{self._unexpected} unexpected"]
         parts += [f"filter: {self._filter}"] if self._filter else []
         parts += ["reading …"] if self._loading else []
+        parts += ["broken off"] if self.failure else []
+        parts = [self._told] if self._told else parts
         self.query_one("#state", Static).update(Text("  ".join(map(visible, parts)), overflow="ellipsis", no_wrap=True))
         whole = Text(visible(summary(table.chosen))[:_WHOLE] if table.chosen else "nothing to show")
         whole.highlight_regex("!! .*", "bold")
@@ -254,7 +264,9 @@ class TraceScreen(Screen[None]):
             self.action_search(1)
 
     def on_key(self, event: Key) -> None:
-        """Escape closes the input."""
+        """Escape closes the input; what was told has been read."""
+        if self._told:
+            self._tell("")
         if event.key == "escape" and self.query_one("#line").has_class("open"):
             self._close_input()
 
@@ -274,8 +286,11 @@ class TraceScreen(Screen[None]):
         self._find(wanted("unexpected"), step, "unexpected")
 
     def _find(self, test: Wanted, step: int, sought: str) -> None:
-        if not self.query_one(TraceTable).find(test, step):
-            self.notify(f"not found: {sought}", severity="warning", markup=False)
+        table = self.query_one(TraceTable)
+        if table.find(test, step):
+            return
+        hidden = sum(map(test, table.readings)) if self._filter else 0
+        self._tell(f"not found: {sought}" + (f"; the filter hides {hidden}" if hidden else ""))
 
     # --- other screens -------------------------------------------------------------------------------------
 
@@ -293,7 +308,10 @@ class TraceApp(App[None]):
 
     TITLE = "saifu trace"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "light", "light", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "light", "light", show=False),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
+    ]
 
     def __init__(self, name: str, form: str, readings: Iterable[Reading]) -> None:
         """Show the readings of the trace of this name and form."""

@@ -21,7 +21,9 @@ from host.trace_filter import Wanted
 __all__ = ["TraceTable"]
 
 _NARROW = 110
-"""Columns of a terminal below which the slot has no column of its own; the line below the table tells it."""
+"""Columns of a terminal below which there is no time, and of the slot an end; the line below the table tells it."""
+_SHORT_SLOT, _OUTCOME = 6, 30
+"""Columns then of the slot, if there are several, and of a status word with the number of a card."""
 _TONES = {Tone.GOOD: "status--good", Tone.WARNING: "status--warning", Tone.ERROR: "status--error"}
 
 
@@ -29,6 +31,8 @@ class _Column(NamedTuple):
     title: str
     width: int
     right: bool = False
+    cut_left: bool = False
+    """What does not fit shows its end."""
 
 
 class TraceTable(ScrollView, can_focus=True):
@@ -81,6 +85,7 @@ class TraceTable(ScrollView, can_focus=True):
         self._shown: list[int] | None = None
         self._wanted: Wanted | None = None
         self._longest_slot, self._longest_name = 0, len("command")
+        self._slots = set[str]()
 
     # --- what is in it -------------------------------------------------------------------------------------
 
@@ -91,6 +96,8 @@ class TraceTable(ScrollView, can_focus=True):
             row = self._maker.row(reading)
             self._rows.append(row)
             self._longest_slot = max(self._longest_slot, len(row.slot))
+            if row.slot:
+                self._slots.add(row.slot)
             self._longest_name = max(self._longest_name, len(row.name))
             if self._shown is not None and self._wanted is not None and self._wanted(reading):
                 self._shown.append(len(self.readings) - 1)
@@ -188,17 +195,21 @@ class TraceTable(ScrollView, can_focus=True):
         """Columns for this width, in the order of the cells of a Row; the words share what the numbers leave."""
         width = self.scrollable_content_region.width
         wide = width >= _NARROW
-        slot = min(self._longest_slot, width // 6) if wide else 0
         digits = max(4, len(str(len(self._rows))))
-        numbers = [_Column("no", digits, True), _Column("", 1), _Column("time s", 8, True), _Column("ms", 6, True)]
-        name = min(self._longest_name, 24 if wide else 13)
-        used = sum(column.width for column in numbers) + slot + name + 7
-        rest = max(20, width - used)
-        what = rest * 5 // 9
-        return [
-            *numbers, _Column("slot", slot), _Column("command", name), _Column("meaning", what),
-            _Column("outcome", rest - what),
+        columns = [
+            _Column("no", digits, True), _Column("", 1), _Column("time s", 8 if wide else 0, True),
+            _Column("ms", 6, True), _Column("slot", self._slot_width(width, wide), cut_left=True),
+            _Column("command", min(self._longest_name, 24 if wide else 13)),
         ]  # fmt: skip
+        rest = max(20, width - sum(column.width + 1 for column in columns if column.width) - 2)
+        outcome = rest * 4 // 9 if wide else max(rest * 5 // 8, min(_OUTCOME, rest * 3 // 4))
+        return [*columns, _Column("meaning", rest - outcome), _Column("outcome", outcome)]
+
+    def _slot_width(self, width: int, wide: bool) -> int:
+        """Narrow terminals have a column only if there are slots to tell apart."""
+        if wide:
+            return min(self._longest_slot, width // 6)
+        return min(self._longest_slot, _SHORT_SLOT) if len(self._slots) > 1 else 0
 
     def render_line(self, y: int) -> Strip:
         """The head, or a row."""
@@ -235,8 +246,10 @@ def _strip(cells: Iterable[str], columns: list[_Column], styles: list[Style], wi
 
 
 def _cell(text: str, column: _Column) -> str:
-    """Text of exactly a column's width; what does not fit ends in an ellipsis."""
+    """Text of exactly a column's width; an ellipsis is where something does not fit."""
     width = column.width
     if len(text) > width or cell_len(text) > width:
+        if column.cut_left:
+            return set_cell_size("…" + text[-(width - 1) :], width)
         return set_cell_size(text[:width], width - 1) + "…"
     return text.rjust(width) if column.right else set_cell_size(text, width)

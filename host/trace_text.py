@@ -37,21 +37,26 @@ class Choice(NamedTuple):
     def of(self, readings: Iterable[Reading], view: "View") -> Iterator[Reading]:
         """Those that are wanted; ``view`` sees all, since times count from the first.
 
-        Raises InputError for a number that the trace does not have.
+        Raises InputError for a number that the trace does not have, or a slot of which nothing is there.
         """
-        missing, last, slot = set(self.numbers), 0, self.slot.casefold()
+        missing, last, slot, there = set(self.numbers), 0, self.slot.casefold(), not self.slot
         for reading in readings:
             view.see(reading)
             last = reading.number
             if self.numbers and last not in missing:
                 continue
             missing.discard(last)
-            if (reading.unexpected or not self.unexpected) and slot in reading.item.slot.casefold():
-                yield reading
+            if slot in reading.item.slot.casefold():
+                there = True
+                if reading.unexpected or not self.unexpected:
+                    yield reading
             if self.numbers and not missing:
-                return
+                break
         if missing:
             raise InputError(f"there is no item {min(missing)}: the trace has {last}")
+        if not there:
+            what = "none of these items" if self.numbers else "nothing in this trace"
+            raise InputError(f"--slot {self.slot}: {what} is of such a slot")
 
 
 class View:

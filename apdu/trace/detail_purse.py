@@ -43,6 +43,7 @@ from apdu.payload import Tag
 from apdu.proof import BITMAP_SIZE, DEPTH
 from apdu.signature import SIGNATURE_SIZE
 from apdu.trace.detail_tree import HEAD, VALUE, Detail, Part, cut, lay
+from apdu.trace.meaning_words import count_text
 
 __all__ = ["history_record", "purse_dgis", "purse_objects"]
 
@@ -156,7 +157,11 @@ def _entries(value: bytes) -> Iterator[Part]:
 
 def _proof(value: bytes) -> Iterator[Part]:
     """Bitmap, forks and siblings (apdu/proof.py)."""
-    yield "bitmap", BITMAP_SIZE, lambda bitmap: f"{int.from_bytes(bitmap).bit_count()} cards listed in this block"
+    yield (
+        "bitmap",
+        BITMAP_SIZE,
+        lambda bitmap: f"{count_text(int.from_bytes(bitmap).bit_count(), 'card')} listed in this block",
+    )
     yield "forks", DEPTH // 8, lambda forks: f"{int.from_bytes(forks).bit_count()} siblings follow"
     siblings = int.from_bytes(value[BITMAP_SIZE : BITMAP_SIZE + DEPTH // 8]).bit_count()
     yield from [("sibling", ROOT_SIZE, None)] * siblings

@@ -2,6 +2,7 @@
 
 from apdu.commands import Ins
 from apdu.trace import meaning_tags as tags
+from apdu.trace.meaning_follow import same_request
 from apdu.trace.meaning_heard import Heard
 from apdu.trace.meaning_words import card_text, money
 
@@ -107,7 +108,7 @@ def receipt_without_request(heard: Heard) -> str:
     value, purse = heard.given[tags.VALUE], heard.purse
     if tags.REFUSAL in heard.got or purse is None or purse.first_request is None:
         return ""
-    if purse.request == (value.request, value.nonce, value.amount, value.payer) or value.request < purse.first_request:
+    if same_request(purse, value) or value.request < purse.first_request:
         return ""
     known = heard.ledger.transfer(value.payer, value.counter)
     if known is not None and known.answer == "receipt":

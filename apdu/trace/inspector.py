@@ -24,13 +24,13 @@ from apdu.trace.expectations import (
     surprises,
 )
 from apdu.trace.meaning import outcome, step_of, what
-from apdu.trace.meaning_commands import application_text
 from apdu.trace.meaning_follow import follow, lost, recognize
+from apdu.trace.meaning_generic import generic_outcome, generic_what
 from apdu.trace.meaning_heard import Header, Heard, header_of
 from apdu.trace.meaning_memory import Chain, Ledger, Place, Waiting
-from apdu.trace.meaning_words import count_text
+from apdu.trace.meaning_words import MOST_CHARACTERS, count_text, cut_text
 from apdu.trace.model import Exchange, Item, Remark, Reset
-from apdu.trace.names import name_of, status_of
+from apdu.trace.names import name_of
 from apdu.trace.reading import Listener, Opened, Reading
 
 __all__ = ["MOST_SLOTS", "Inspector", "inspect"]
@@ -43,6 +43,7 @@ _MOST_BYTES = 65536
 _WRONG_LE = 0x6C
 _HALF = (ANNOUNCED, _WRONG_LE)
 _BY_NAME, _NO_PARTS = 0x04, b"-"
+_LONGEST_PIECE, _LONGEST_AID = 256, 16
 _MAC = 8
 _NOTHING = b"\0\0"
 # a member of an enumeration takes long to look up
@@ -165,7 +166,7 @@ class Inspector:
             place.waiting = None
             words = self._answered(place, item, command, b"", response)
         place.fresh = False
-        return words._replace(unexpected=left + words.unexpected) if left else words
+        return _bounded(words, left)
 
     def _fetch(self, place: Place, item: Exchange) -> _Words:
         """GET RESPONSE: a piece of an answer, or its end."""
@@ -184,7 +185,7 @@ class Inspector:
         if response is None or len(response) < 2:
             return self._unanswered(place, item, command, response)
         word = response[-2]
-        if word in _HALF and len(command) > 3 and len(pieces) < _MOST_BYTES:
+        if word in _HALF and len(command) > 3 and (place.waiting is None or place.waiting.size < _MOST_BYTES):
             return self._piece(place, command, pieces, response)
         place.waiting = None
         whole = pieces + response if pieces else response
@@ -206,10 +207,18 @@ class Inspector:
 
     def _piece(self, place: Place, command: bytes, pieces: bytes, response: bytes) -> _Words:
         """61xx: more waits; 6Cxx: the answer waits for the right Le."""
-        word, size = response[-2], response[-1] or 256
-        place.waiting = Waiting(command, word, pieces + response[:-2])
-        text = f"{count_text(size, 'byte')} wait" if word == ANNOUNCED else status_text(word << 8 | response[-1])
-        return self._sent(place, command, f"{word:02X}{response[-1]:02X}: {text}")
+        word, low, before, part = response[-2], response[-1], place.waiting, response[:-2]
+        waits = f"{count_text(low, 'byte')} wait" if low else "256 bytes or more wait"
+        said = f"{word:02X}{low:02X}: {waits if word == ANNOUNCED else status_text(word << 8 | low)}"
+        if before is None:
+            words = self._sent(place, command, said)
+        else:
+            standard, name, told, step = before.told
+            words = _Words(None, standard, name, told, said, step)
+        size = (before.size if before is not None else 0) + (len(part) or _LONGEST_PIECE)
+        told_of = words.standard, words.name, words.what, words.step
+        place.waiting = Waiting(command, word, pieces + part, size, told_of)
+        return words
 
     def _sent(self, place: Place, command: bytes, said: str) -> _Words:
         """A command whose answer is not there, or not yet."""
@@ -289,7 +298,9 @@ class Inspector:
         """A command of another application, or one that the purse does not know."""
         if command[1] == _SELECT and not command[0] & 0x80 and response[-2] in (0x90, 0x62):
             place.purse, place.level, place.verified = None, 0, False
-            place.application = _data(command) or _NO_PARTS if command[2] == _BY_NAME else _NO_PARTS
+            name = _data(command) if command[2] == _BY_NAME else b""
+            # one byte more than a name has: cut to 16, a longer one could be the purse's
+            place.application = name[: _LONGEST_AID + 1] if name else _NO_PARTS
         return _generic(place, command, response)
 
 
@@ -340,14 +351,23 @@ def _own(place: Place, command: bytes) -> Header | None:
 def _unwrapped(place: Place, data: bytes, response: bytes, opened: Opened | None) -> tuple[bytes, bytes, bool]:
     """Data and answer without secure messaging, and whether they stay hidden."""
     if opened is not None:
-        plain = _data(opened.plain.command) if len(opened.plain.command) > 3 else None
-        answer = opened.plain.response or b""
-        if plain is not None and len(answer) > 1:
-            return plain, answer, False
+        plain = _data(opened.plain.command) if opened.plain is not None and len(opened.plain.command) > 3 else None
+        answer = opened.plain.response if opened.plain is not None else None
+        if plain is None or answer is None or len(answer) < 2:
+            return data, response, True
+        return plain, answer, False
     if place.level not in (_MAC_ONLY, _BOTH_MACS):
         return data, response, True
     with_mac = place.level == _BOTH_MACS and response[-2] in (0x90, 0x62, 0x63)
     return data[:-_MAC], response[: -_MAC - 2] + response[-2:] if with_mac else response, False
+
+
+def _bounded(words: _Words, left: tuple[str, ...]) -> _Words:
+    """The words cut to a length that no trace can exceed; what was left behind goes before what is unexpected."""
+    if not left and not words.unexpected and len(words.what) + len(words.outcome) < MOST_CHARACTERS:
+        return words
+    unexpected = tuple(map(cut_text, left + words.unexpected))
+    return words._replace(what=cut_text(words.what), outcome=cut_text(words.outcome), unexpected=unexpected)
 
 
 def _standard(place: Place) -> str:
@@ -361,22 +381,12 @@ def _standard(place: Place) -> str:
 def _generic(place: Place, command: bytes, response: bytes | None) -> _Words:
     """Any card's exchange by the names of the standards, with the sizes of what is in it."""
     standard = _standard(place)
-    named, data = name_of(command, standard), _data(command)
-    if len(command) < 4:
-        told = command.hex().upper()
-    elif data is None:
-        told = f"{count_text(len(command), 'byte')} whose length fields do not fit"
-    elif command[1] == _SELECT and command[2] == _BY_NAME and data:
-        told = application_text(data)
-    else:
-        told = f"P1 P2 {command[2:4].hex().upper()}" + (f", {count_text(len(data), 'byte')}" if data else "")
+    named = name_of(command, standard)
     ins = command[1] if len(command) > 3 else None
-    return _Words(None, named.standard, named.name, told, _generic_outcome(response, standard, ins))
-
-
-def _generic_outcome(response: bytes | None, standard: str, ins: int | None) -> str:
-    if response is None or len(response) < 2:
-        return NO_ANSWER
-    sw, size = int.from_bytes(response[-2:]), len(response) - 2
-    text = "" if sw == 0x9000 else f" {status_of(sw, standard, ins)}"
-    return f"{sw:04X}{text}" + (f": {count_text(size, 'byte')}" if size else "")
+    return _Words(
+        None,
+        named.standard,
+        named.name,
+        generic_what(command, _data(command), named.name, named.standard if named.standard == "PC/SC" else standard),
+        generic_outcome(response, standard, ins),
+    )

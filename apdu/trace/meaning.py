@@ -1,11 +1,11 @@
 """The purse's exchanges in words: the command, its answer or why it was declined, and the step of the protocol."""
 
 from apdu.commands import Command
-from apdu.status import status_text, tries_left
+from apdu.status import tries_left
 from apdu.trace.meaning_answers import SAID
 from apdu.trace.meaning_commands import SENT, sealed
 from apdu.trace.meaning_heard import Heard
-from apdu.trace.meaning_reasons import reason
+from apdu.trace.meaning_reasons import reason, word_text
 from apdu.trace.meaning_words import count_text
 
 __all__ = ["outcome", "step_of", "what"]
@@ -25,7 +25,7 @@ def what(heard: Heard) -> str:
     if heard.opaque:
         return sealed(heard)
     if heard.wrong:
-        return f"{count_text(len(heard.data), 'byte')} that do not parse: {heard.wrong}"
+        return f"{_unparsed(len(heard.data))}: {heard.wrong}"
     return SENT[heard.ins](heard)
 
 
@@ -43,7 +43,11 @@ def _hidden(heard: Heard) -> str:
     size = count_text(len(heard.answer), "byte")
     if heard.opaque:
         return f"{size}, secured" if heard.answer else ""
-    return f"{size} that do not parse" if heard.flaw else ""
+    return _unparsed(len(heard.answer)) if heard.flaw else ""
+
+
+def _unparsed(size: int) -> str:
+    return "1 byte that does not parse" if size == 1 else f"{size} bytes that do not parse"
 
 
 def _declined(heard: Heard) -> str:
@@ -51,4 +55,4 @@ def _declined(heard: Heard) -> str:
     if (tries := tries_left(sw)) is not None:
         return f"{sw:04X}: {'1 try' if tries == 1 else f'{tries} tries'} left"
     why = reason(heard)
-    return f"{sw:04X} {status_text(sw)}" + (f" ({why})" if why else "")
+    return f"{sw:04X} {word_text(heard)}" + (f" ({why})" if why else "")

@@ -16,6 +16,7 @@ from apdu.trace.meaning_words import (
     count_text,
     date_text,
     day_text,
+    first_texts,
     hex_text,
     money,
     state_text,
@@ -24,6 +25,8 @@ from apdu.trace.meaning_words import (
 __all__ = ["SAID"]
 
 _LAST_BLOCK = 0x80
+_MOST_TOLD = 8
+"""Unsettled transfers that are told one by one."""
 _KINDS = {
     int(Kind.PAID): "paid {} to {}",
     int(Kind.RECEIVED): "received {} from {}",
@@ -141,8 +144,10 @@ def _used(heard: Heard, told: Fields) -> str:
 
 
 def _unsettled(heard: Heard, told: Fields) -> str:
-    entries = (f"counter {each.counter}, {money(heard, each.amount)} for {card_text(each.payee)}" for each in told)
-    return "; ".join(entries) or "none"
+    entries = [
+        f"counter {each.counter}, {money(heard, each.amount)} for {card_text(each.payee)}" for each in told[:_MOST_TOLD]
+    ]
+    return first_texts(entries, len(told), "; ") or "none"
 
 
 def _capacities(told: Fields) -> str:

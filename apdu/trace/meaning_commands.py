@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-from apdu.commands import DATA_OBJECTS, RECORDS_PER_FILE, Ins
+from apdu.commands import DATA_OBJECTS, RECORDS_PER_FILE, SECURITY_LEVELS, Ins
 from apdu.dgi import Dgi
 from apdu.identity import AID
 from apdu.messages import Outcome
@@ -17,13 +17,15 @@ from apdu.trace.meaning_words import (
     count_text,
     date_text,
     day_text,
+    first_texts,
     hex_text,
     money,
 )
 
-__all__ = ["SENT", "application_text", "credit_text", "head_text", "sealed"]
+__all__ = ["SENT", "application_text", "credit_text", "file_text", "head_text", "sealed"]
 
-_LAST_BLOCK, _DEK, _MAKE_KEY = 0x80, 0x60, 0x80
+_LAST_BLOCK, _DEK, _MAKE_KEY, _READ_KEY = 0x80, 0x60, 0x80, 0x81
+_LONGEST_AID, _MOST_NAMED, _FILES = 16, 8, 5
 _DATA_NAMES = {row.number: row.name for row in DATA_OBJECTS}
 _DGI_NAMES = {
     Dgi.PARAMETERS: "parameters",
@@ -34,13 +36,24 @@ _DGI_NAMES = {
 }
 
 
-@lru_cache(256)
 def application_text(aid: bytes) -> str:
-    """Whose application an AID names; ours is the purse."""
+    """Whose application an AID names; ours is the purse. A name has 16 bytes at most (ISO 7816-4 12.2.3)."""
+    if len(aid) <= _LONGEST_AID:
+        return _application(aid)
+    return f"{_application(aid[:_LONGEST_AID])}… ({len(aid)} bytes)"
+
+
+@lru_cache(256)
+def _application(aid: bytes) -> str:
     if aid == AID:
         return "the purse"
     found = find_application(aid)
     return f"{found.name}, {aid.hex().upper()}" if found is not None else f"application {aid.hex().upper()}"
+
+
+def file_text(file: int) -> str:
+    """The file of a short identifier; 0 is the one that is selected (ISO 7816-4 11.4.2)."""
+    return f"file {file}" if file else "the current file"
 
 
 def sealed(heard: Heard) -> str:
@@ -69,13 +82,17 @@ def _unblock(heard: Heard) -> str:
 
 
 def _generate(heard: Heard) -> str:
-    return "make a new pair" if heard.header.p1 == _MAKE_KEY else "read the public key"
+    p1 = heard.header.p1
+    return {_MAKE_KEY: "make a new pair", _READ_KEY: "read the public key"}.get(
+        p1, f"P1 {p1:02X}, neither make nor read"
+    )
 
 
 def _read_record(heard: Heard) -> str:
-    age = ((heard.header.p2 >> 3) - 1) * RECORDS_PER_FILE + heard.header.p1 - 1
-    if age < 0:
-        return f"record {heard.header.p1} of file {heard.header.p2 >> 3}"
+    number, file = heard.header.p1, heard.header.p2 >> 3
+    if not heard.header.passes:
+        return f"record {number} of " + (f"file {file}, which no purse has" if file > _FILES else file_text(file))
+    age = (file - 1) * RECORDS_PER_FILE + number - 1
     return "the newest record" if not age else f"the record {age} before the newest"
 
 
@@ -84,7 +101,8 @@ def _get_data(heard: Heard) -> str:
 
 
 def _initialize_update(heard: Heard) -> str:
-    return f"key version {heard.header.p1}, host challenge {hex_text(heard.data)}"
+    version = f"key version {heard.header.p1}" if heard.header.p1 else "any key version"
+    return f"{version}, host challenge {hex_text(heard.data)}"
 
 
 _LEVEL_TEXT = ((0x01, "C-MAC"), (0x02, "C-ENC"), (0x10, "R-MAC"), (0x20, "R-ENC"))
@@ -92,6 +110,8 @@ _LEVEL_TEXT = ((0x01, "C-MAC"), (0x02, "C-ENC"), (0x10, "R-MAC"), (0x20, "R-ENC"
 
 def _external_authenticate(heard: Heard) -> str:
     level = heard.header.p1
+    if level not in (0, *SECURITY_LEVELS):
+        return f"level {level:02X}: no such level"
     return f"level {level:02X}: {', '.join(text for bit, text in _LEVEL_TEXT if level & bit) or 'none'}"
 
 
@@ -100,10 +120,10 @@ def _block(heard: Heard) -> str:
 
 
 def _store_data(heard: Heard) -> str:
-    names = ", ".join(_DGI_NAMES[number] for number in dgis(heard.data))
+    names = first_texts([_DGI_NAMES[number] for number in dgis(heard.data)[:_MOST_NAMED]], len(dgis(heard.data)))
     encrypted = ", encrypted" if heard.header.p1 & _DEK else ""
     last = " (last block)" if heard.header.p1 & _LAST_BLOCK else ""
-    return f"block {heard.header.p2}: {names}{encrypted}{last}"
+    return f"block {heard.header.p2}: {names or 'no group'}{encrypted}{last}"
 
 
 def _request(heard: Heard) -> str:

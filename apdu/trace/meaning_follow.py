@@ -120,7 +120,7 @@ _FACTS: dict[Tag, Callable[[Fields], Facts]] = {
 
 def same_request(purse: Purse, value: Fields) -> bool:
     """Whether a value answers the request that is open, which this sitting has seen opened."""
-    return purse.request == (value.request, value.nonce, value.amount, value.payer)
+    return purse.request == (value.request, value.nonce, value.amount, value.currency, value.payer)
 
 
 # --- what is known afterwards ------------------------------------------------------------------------------
@@ -160,10 +160,10 @@ def lost(ins: int, place: Place) -> None:
 
 _UNSURE = {
     int(Ins.REQUEST): ("open", "requests"),
-    int(Ins.PAY): ("balance", "unsettled", "counter", "record"),
+    int(Ins.PAY): ("balance", "unsettled", "counter", "record", "payments_left", "amount_left"),
     int(Ins.RECEIVE): ("balance", "open", "record"),
     int(Ins.SETTLE): ("balance", "unsettled", "record"),
-    int(Ins.PUT_CREDIT): ("credit",),
+    int(Ins.PUT_CREDIT): ("credit", "payments_left", "amount_left"),
     int(Ins.LOCK_OUT): ("state",),
     int(Ins.UNLOCK): ("state",),
     int(Ins.TERMINATE): ("state",),
@@ -192,7 +192,8 @@ def _request(heard: Heard) -> None:
     request, purse = heard.got.get(tags.REQUEST), heard.purse
     if request is None or purse is None:
         return
-    purse.request = request.number, request.nonce, request.amount, heard.given.get(tags.CARD_ID)
+    payer = heard.given.get(tags.CARD_ID)
+    purse.request = request.number, request.nonce, request.amount, request.currency, payer
     purse.first_request = purse.first_request or request.number
     purse.exact["requests"], purse.exact["open"] = request.number, 1
     _grow(purse, "requests", request.number)
@@ -204,7 +205,7 @@ def _pay(heard: Heard) -> None:
     value, purse = heard.got.get(tags.VALUE), heard.purse
     if value is None or purse is None:
         return
-    purse.add(balance=-value.amount, unsettled=1, record=1)
+    purse.add(balance=-value.amount, unsettled=1, record=1, payments_left=-1, amount_left=-value.amount)
     purse.exact["counter"] = value.counter
     _grow(purse, "counter", value.counter)
     purse.currency = heard.ledger.currency = value.currency
@@ -269,6 +270,8 @@ def _get_data(heard: Heard) -> None:
     if (told := got.get(tags.PARAMETERS)) is not None:
         purse.parameters = told
         purse.currency = heard.ledger.currency = told.currency
+    if (told := got.get(tags.CREDIT)) is not None and (used := got.get(tags.CREDIT_USED)) is not None:
+        _allow(purse, told.count - used.count, told.amount - used.amount)
     for entry in got.get(tags.UNSETTLED, ()):
         transfer = Transfer(entry.payee, entry.amount, purse.currency, made=False)
         heard.ledger.made(purse.card, entry.counter, transfer)
@@ -310,9 +313,15 @@ def _store_data(heard: Heard) -> None:
         _move(heard, LifeCycle.PERSONALIZATION)
 
 
+def _allow(purse: Purse, payments: int, amount: int) -> None:
+    """So many payments, of so much together, are allowed until renewal."""
+    purse.exact["payments_left"], purse.exact["amount_left"] = payments, amount
+
+
 def _put_credit(heard: Heard) -> None:
     if heard.purse is not None and (credit := heard.given.get(tags.CREDIT)) is not None:
         heard.purse.exact["credit"] = credit.serial
+        _allow(heard.purse, credit.count, credit.amount)
         _grow(heard.purse, "credit", credit.serial)
 
 

@@ -19,6 +19,8 @@ __all__ = ["GIVES_BYTES", "Header", "Heard", "brings_back", "header_of"]
 _OK, _WARNINGS = int(StatusWord.OK), (int(StatusWord.SELECTED_LOCKED_OUT), int(StatusWord.SELECTED_TERMINATED))
 _REMEMBERED = 4096
 """Headers that are remembered: far more than any program sends, and bounded."""
+_LONGEST_REASON = 300
+"""Characters of a text that says why data do not parse."""
 _OTHER_CLASS = ~(CHAINING | SECURE_MESSAGING)
 _NEVER_PLAIN = (Ins.GET_RESPONSE, Ins.EXTERNAL_AUTHENTICATE)
 _NO_FCI, _NEVER_RECEIVED = 0x0C, int(Outcome.NEVER_RECEIVED)
@@ -113,14 +115,14 @@ class Heard:
                 if header.takes is not None:
                     self.given = header.takes(data)
             except FormatError as error:
-                self.wrong = str(error)
+                self.wrong = str(error)[:_LONGEST_REASON]
             try:
                 if accepted and header.gives is not None:
                     self.got = header.gives(self.answer)
                 elif accepted and header.tells is not None:
                     self.record = header.tells(self.answer)
             except FormatError as error:
-                self.flaw = str(error)
+                self.flaw = str(error)[:_LONGEST_REASON]
         self.clear = accepted and not (opaque or self.wrong or self.flaw)
         """Accepted, and all of it can be read."""
 

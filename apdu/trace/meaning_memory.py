@@ -56,8 +56,8 @@ class Purse:
         """Numbers that never go back, as last told."""
         self.currency: int | None = None
         self.parameters: Fields = None
-        self.request: tuple[int, bytes, int, bytes | None] | None = None
-        """Number, nonce, amount and payer of the last request opened in this sitting."""
+        self.request: tuple[int, bytes, int, int, bytes | None] | None = None
+        """Number, nonce, amount, currency and payer of the last request opened in this sitting."""
         self.first_request: int | None = None
         self.ended = False
         """Once terminated, for ever."""
@@ -88,6 +88,10 @@ class Waiting(NamedTuple):
     word: int
     """First byte of the status word: 61, or 6C where the command is to be repeated with another Le."""
     pieces: bytes = b""
+    size: int = 0
+    """Bytes that came, where a piece without data counts as the longest: nobody announces for ever."""
+    told: tuple[str, str, str, str] = ("", "", "", "")
+    """Standard, name, words and step of the command, which are those of all its pieces."""
 
 
 class Chain(NamedTuple):

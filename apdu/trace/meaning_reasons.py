@@ -4,16 +4,33 @@ from collections.abc import Callable
 
 from apdu.commands import Ins
 from apdu.status import StatusWord as W
+from apdu.status import status_text
 from apdu.trace import meaning_tags as tags
 from apdu.trace.meaning_fields import Fields
 from apdu.trace.meaning_heard import Heard
-from apdu.trace.meaning_words import amount_text, card_text, date_text, money, state_text
+from apdu.trace.meaning_words import amount_text, card_text, date_text, money, second_text, state_text
 
-__all__ = ["reason"]
+__all__ = ["reason", "word_text"]
+
+_LAST_BLOCK, _ISSUER = 0x80, 2
+_OFFERS = (Ins.REQUEST, Ins.PAY)
+"""Commands that name the other party."""
+
+
+def word_text(heard: Heard) -> str:
+    """The meaning of the status word; of a word that means less in general, what it means for this command."""
+    if heard.sw == W.CONDITIONS_OF_USE:
+        return "conditions of use not satisfied"
+    if heard.sw == W.NOT_THIS_CARD and heard.ins in _OFFERS:
+        return "the other party is not another card of this issuer"
+    return status_text(heard.sw)
 
 
 def reason(heard: Heard) -> str:
     """What this trace shows of the reason for a status word; empty: nothing."""
+    if heard.sw == W.CONDITIONS_OF_USE:
+        # it comes before anything in the data is looked at
+        return _conditions(heard)
     found = _REASONS.get(heard.sw)
     return found(heard) if found is not None and not heard.opaque and not heard.wrong else ""
 
@@ -63,17 +80,44 @@ def _security(heard: Heard) -> str:
 def _conditions(heard: Heard) -> str:
     if heard.place.application == b"":
         return "nothing is selected"
-    state = heard.purse.exact.get("state") if heard.purse is not None else None
-    if state is not None and state not in heard.row.states:
-        return f"the card is {state_text(state)}"
-    return ""
+    state, doubt = heard.purse.exact.get("state") if heard.purse is not None else None, _doubt(heard)
+    if state is not None:
+        return doubt if state in heard.row.states else f"the card is {state_text(state)}"
+    return ", or ".join(filter(None, (doubt, "not selected", "not in this life-cycle state")))
+
+
+def _doubt(heard: Heard) -> str:
+    """What a command wants beside selection and state (protocol.md, the checks of each command)."""
+    if heard.ins == Ins.STORE_DATA:
+        return "something is missing" if heard.header.p1 & _LAST_BLOCK else ""
+    if heard.ins == Ins.EXTERNAL_AUTHENTICATE:
+        return "the channel is open already" if heard.place.level else "no INITIALIZE UPDATE came before"
+    if heard.ins == Ins.GET_DATA:
+        return "this object may not be read in this state"
+    return "history and balance disagree" if heard.ins in _OFFERS else ""
+
+
+def _allowance(heard: Heard) -> str:
+    """The number or the amount of payments that the credit information leaves, where it is known."""
+    amount, exact = _amount(heard), heard.purse.exact if heard.purse is not None else {}
+    if "payments_left" not in exact or amount is None:
+        return ""
+    if exact["payments_left"] < 1:
+        return "no payment is left"
+    left = exact["amount_left"]
+    return f"{money(heard, amount)} wanted, {money(heard, left)} left" if amount > left else ""
 
 
 def _expired(heard: Heard) -> str:
     date, certificate = heard.given.get(tags.DATE), heard.given.get(tags.CERTIFICATE)
     if certificate is None:
         return f"on {date_text(date)}" if date is not None else ""
-    return f"the other's is good until {date_text(certificate.expiry)}" + (f", it is {date_text(date)}" if date else "")
+    if not date:
+        return f"the other's is good until {date_text(certificate.expiry)}"
+    until, now = date_text(certificate.expiry), date_text(date)
+    if until == now:
+        until, now = second_text(certificate.expiry), second_text(date)
+    return f"the other's is good until {until}, it is {now}"
 
 
 def _credit(heard: Heard) -> str:
@@ -114,7 +158,20 @@ def _other_card(heard: Heard) -> str:
         return ""
     whom = getattr(heard.given[tag], field) if field else heard.given[tag]
     card = heard.purse.card if heard.purse is not None else b""
+    if heard.ins in _OFFERS:
+        return _other_party(whom, card)
     return f"for {card_text(whom)}" + (f", this is {card_text(card)}" if card else "")
+
+
+def _other_party(whom: bytes, card: bytes) -> str:
+    """The other party is the card itself, or a card of another issuer."""
+    if not card:
+        return f"{card_text(whom)} is this card itself, or another issuer's"
+    if whom == card:
+        return f"{card_text(whom)} is this card itself"
+    if whom[:_ISSUER] != card[:_ISSUER]:
+        return f"{card_text(whom)} is another issuer's, this is {card_text(card)}"
+    return ""
 
 
 def _missing(heard: Heard) -> str:
@@ -127,11 +184,10 @@ def _missing(heard: Heard) -> str:
 
 _REASONS: dict[int, Callable[[Heard], str]] = {
     W.INSUFFICIENT_MONEY: _money,
-    W.CREDIT_LIMIT: _money,
+    W.CREDIT_LIMIT: _allowance,
     W.BALANCE_LIMIT: _room,
     W.TRANSFER_LIMIT: _transfer,
     W.SECURITY_STATUS: _security,
-    W.CONDITIONS_OF_USE: _conditions,
     W.CERTIFICATE_EXPIRED: _expired,
     W.CREDIT_EXPIRED: _credit,
     W.CURRENCY: _currency,

@@ -1,5 +1,6 @@
 """Numbers and IDs as people read them in a line of a trace."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -8,9 +9,24 @@ from apdu.identity import CardId, LifeCycle
 from apdu.money import Money, currency
 from apdu.trace.meaning_heard import Heard
 
-__all__ = ["amount_text", "card_text", "count_text", "date_text", "day_text", "hex_text", "money", "state_text"]
+__all__ = [
+    "MOST_CHARACTERS",
+    "amount_text",
+    "card_text",
+    "count_text",
+    "cut_text",
+    "date_text",
+    "day_text",
+    "first_texts",
+    "hex_text",
+    "money",
+    "second_text",
+    "state_text",
+]
 
 _REMEMBERED = 8192
+MOST_CHARACTERS = 500
+"""The most characters that a text about data of free length may have."""
 
 
 @lru_cache(_REMEMBERED)
@@ -25,7 +41,12 @@ def card_text(card: bytes) -> str:
 @lru_cache(_REMEMBERED)
 def amount_text(amount: int, number: int | None) -> str:
     """An amount in minor units of the currency with this ISO 4217 number; None: it is not known."""
-    return f"{amount} minor units" if number is None else str(Money(amount, currency(number)))
+    if number is None:
+        return count_text(amount, "minor unit")
+    unit = currency(number)
+    if unit.code.isdigit():
+        return f"{count_text(amount, 'minor unit')} of currency {unit.code}"
+    return str(Money(amount, unit))
 
 
 def money(heard: Heard, amount: int) -> str:
@@ -39,6 +60,11 @@ def money(heard: Heard, amount: int) -> str:
 def date_text(seconds: int) -> str:
     """A date of the protocol, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def second_text(seconds: int) -> str:
+    """A date of the protocol to the second, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def day_text(seconds: int) -> str:
@@ -57,6 +83,18 @@ def state_text(state: int) -> str:
 def hex_text(raw: bytes) -> str:
     """Bytes, of many the first eight."""
     return raw.hex().upper() if len(raw) <= 16 else f"{raw[:8].hex().upper()}…"
+
+
+def cut_text(text: str) -> str:
+    """A text of bounded length: what is behind the 500th character is left out."""
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
+
+
+def first_texts(texts: Iterable[str], number: int, between: str = ", ") -> str:
+    """The first texts of ``number``, and how many more there are."""
+    told = list(texts)
+    more = f" and {number - len(told)} more" if number > len(told) else ""
+    return f"{between.join(told)}{more}"
 
 
 def count_text(number: int, what: str) -> str:

@@ -1,7 +1,7 @@
-"""Names of commands and status words of any card: ours, ISO 7816-4, GlobalPlatform, EMV, and the reader's own.
+"""Names of commands and status words of any card: ours, ISO 7816-4, GlobalPlatform, EMV, GSM, and the reader's own.
 
 The same bytes may be two standards' commands. What is known to be selected decides; where nothing is,
-the order of ``ORDER[""]`` does: our own table, GlobalPlatform, EMV, ISO 7816-4, PC/SC.
+the order of ``ORDER[""]`` does: our own table, GlobalPlatform, EMV, ISO 7816-4, GSM, PC/SC.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from typing import NamedTuple
 from apdu.command import CHAINING, SECURE_MESSAGING
 from apdu.commands import BY_INS
 from apdu.status import STATUS_TEXT, status_text, tries_left
-from apdu.trace import names_emv, names_globalplatform, names_iso
+from apdu.trace import names_emv, names_globalplatform, names_gsm, names_iso
 
 __all__ = ["ORDER", "Named", "name_of", "status_of"]
 
-SAIFU, ISO, GLOBALPLATFORM, EMV, PCSC = "saifu", "ISO 7816-4", "GlobalPlatform", "EMV", "PC/SC"
+SAIFU, ISO, GLOBALPLATFORM, EMV, PCSC, GSM = "saifu", "ISO 7816-4", "GlobalPlatform", "EMV", "PC/SC", "GSM 11.11"
 
 _REMEMBERED = 4096
 """Headers and status words whose names are kept: far more than any program sends, and bounded."""
@@ -34,7 +34,8 @@ def _own(header: bytes) -> Named | None:
     if row is None or (header[0] ^ row.cla) & ~(CHAINING | SECURE_MESSAGING):
         return None
     if row.clause.startswith("ISO"):
-        return Named(row.name, ISO)
+        # GENERATE KEY PAIR is of part 8
+        return Named(row.name, " ".join(row.clause.split()[:2]))
     return Named(row.name, GLOBALPLATFORM if row.clause.startswith("GP") else SAIFU)
 
 
@@ -73,6 +74,12 @@ def _emv(header: bytes) -> Named | None:
     return Named(name, EMV) if name is not None and header[0] & 0xF0 == 0x80 else None
 
 
+def _gsm(header: bytes) -> Named | None:
+    """Class A0 (GSM 11.11 clause 9.2); the commands of a USIM are those of ISO 7816-4."""
+    name = names_gsm.COMMANDS.get(header[1])
+    return Named(name, GSM) if name is not None and header[0] == 0xA0 else None
+
+
 def _pcsc(header: bytes) -> Named | None:
     """Class FF: for the reader and not for the card (PC/SC part 3, 3.2.2)."""
     name = names_iso.PSEUDO_COMMANDS.get(header[1])
@@ -80,11 +87,11 @@ def _pcsc(header: bytes) -> Named | None:
 
 
 ORDER: dict[str, tuple[Callable[[bytes], Named | None], ...]] = {
-    SAIFU: (_own, _globalplatform, _iso, _pcsc),
-    GLOBALPLATFORM: (_globalplatform, _iso, _pcsc),
-    EMV: (_emv, _globalplatform, _iso, _pcsc),
-    ISO: (_iso, _globalplatform, _pcsc),
-    "": (_own, _globalplatform, _emv, _iso, _pcsc),
+    SAIFU: (_own, _globalplatform, _iso, _gsm, _pcsc),
+    GLOBALPLATFORM: (_globalplatform, _iso, _gsm, _pcsc),
+    EMV: (_emv, _globalplatform, _iso, _gsm, _pcsc),
+    ISO: (_iso, _globalplatform, _gsm, _pcsc),
+    "": (_own, _globalplatform, _emv, _iso, _gsm, _pcsc),
 }
 """Who is asked, by what is selected; every card may have GlobalPlatform's commands beside its own."""
 

@@ -185,8 +185,8 @@ STATUS: dict[int, str] = {
     0x6A89: "the file is there already",
     0x6A8A: "the DF name is there already",
     0x6B00: "wrong P1 or P2: outside the file",
-    0x6D00: "instruction not supported",
-    0x6E00: "class not supported",
+    0x6D00: "unknown instruction",
+    0x6E00: "unknown class",
     0x6F00: "no precise diagnosis",
 }
 """Status words with a meaning of their own (clause 5.6); those that carry a number are not here."""
@@ -215,8 +215,8 @@ STATUS_CLASSES: dict[int, str] = {
     0x69: "command not allowed, not specified",
     0x6A: "wrong parameters, not specified",
     0x6B: "wrong P1 or P2, not specified",
-    0x6D: "instruction not supported, not specified",
-    0x6E: "class not supported, not specified",
+    0x6D: "unknown instruction, not specified",
+    0x6E: "unknown class, not specified",
     0x6F: "no precise diagnosis, not specified",
 }
 """SW1 of words that nobody specified (clause 5.6); 90 to 9F belong to the application."""

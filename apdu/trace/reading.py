@@ -10,8 +10,8 @@ __all__ = ["Listener", "Opened", "Reading", "summary"]
 class Opened(NamedTuple):
     """What a secure channel carried in one exchange."""
 
-    plain: Exchange
-    """The command without secure messaging and the answer in clear."""
+    plain: Exchange | None
+    """The command without secure messaging and the answer in clear; None where something of it could not be opened."""
     faults: tuple[str, ...] = ()
     """What does not verify, in words: a MAC, a cryptogram, a padding."""
 

@@ -13,7 +13,6 @@ from apdu.protocol import Protocol
 from apdu.signature import is_point, verify
 from apdu.status import status_text
 from apdu.trace.model import Exchange
-from apdu.trace.reading import Opened
 from host.scp03 import StaticKeys
 from host.secure_listener import SecureListener
 from saifu.conformance.twin import MARK_SIZES, Free, Mark, Twin
@@ -98,13 +97,10 @@ class Oracle:
             side.hear(Exchange(self._command, raw))
             for side, raw in ((self._card_side, self._answered), (self._twin_side, self._expected))
         )
-        if said is None or wanted is None:
+        if said is not None and said.faults:
+            return Deviation(self._command, self._expected, self._answered, said.faults[0])
+        if said is None or wanted is None or said.plain is None or wanted.plain is None:
             return self._compare(self._command, self._expected, self._answered)
-        if said.faults:
-            return Deviation(said.plain.command, wanted.plain.response or b"", said.plain.response, said.faults[0])
-        return self._compare_opened(said, wanted)
-
-    def _compare_opened(self, said: Opened, wanted: Opened) -> Deviation | None:
         return self._compare(said.plain.command, wanted.plain.response or b"", said.plain.response or b"")
 
     def _compare(self, command: bytes, expected: bytes, answered: bytes) -> Deviation | None:

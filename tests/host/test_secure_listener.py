@@ -54,6 +54,13 @@ def heard(exchanges: list[Exchange], keys: StaticKeys = STATIC) -> list[Opened |
     return [listener.hear(exchange) for exchange in exchanges]
 
 
+def plain(opened: Opened | None) -> Exchange:
+    """What was opened."""
+    assert opened is not None
+    assert opened.plain is not None
+    return opened.plain
+
+
 def flipped(raw: bytes, at: int) -> bytes:
     place = at % len(raw)
     return raw[:place] + bytes((raw[place] ^ 1,)) + raw[place + 1 :]
@@ -65,11 +72,11 @@ def test_commands_and_answers_are_read_in_clear(level: int) -> None:
     assert opened[:3] == [None, None, None]
     told = [each for each in opened[3:] if each is not None]
     assert [each.faults for each in told] == [()] * 3
-    assert told[0].plain.command[:4] == GENERATE[:4]
-    assert ResponseApdu.decode(told[0].plain.response or b"").data[:2] == b"\x7f\x49"
-    assert CommandApdu.decode(told[1].plain.command).data == CommandApdu.decode(STORE).data
-    assert told[1].plain.response == b"\x6a\x80"
-    assert told[2].plain.slot == "slot"
+    assert plain(told[0]).command[:4] == GENERATE[:4]
+    assert ResponseApdu.decode(plain(told[0]).response or b"").data[:2] == b"\x7f\x49"
+    assert CommandApdu.decode(plain(told[1]).command).data == CommandApdu.decode(STORE).data
+    assert plain(told[1]).response == b"\x6a\x80"
+    assert plain(told[2]).slot == "slot"
 
 
 def test_wrong_keys_are_told_and_open_nothing() -> None:
@@ -85,7 +92,7 @@ def test_keys_that_cannot_be_found_are_told() -> None:
 
     opened = SecureListener(none).hear(recorded(0x33)[1])
     assert opened is not None
-    assert opened.faults == ("no key of version 1",)
+    assert opened == Opened(None, ("no key of version 1",))
 
 
 @pytest.mark.parametrize("level", [level for level in SECURITY_LEVELS if level & 0x10])
@@ -96,6 +103,7 @@ def test_an_answer_that_was_changed_is_told(level: int, at: int) -> None:
     opened = heard(exchanges)[3]
     assert opened is not None
     assert "MAC" in opened.faults[0]
+    assert opened.plain is None
 
 
 @levels
@@ -104,7 +112,14 @@ def test_a_command_that_was_changed_and_was_taken_is_told(level: int) -> None:
     exchanges[3] = replace(exchanges[3], command=flipped(exchanges[3].command, -2))
     opened = heard(exchanges)[3]
     assert opened is not None
-    assert opened.faults == ("the secured command is wrong, and the card takes it",)
+    assert opened == Opened(None, ("the secured command is wrong, and the card takes it",))
+
+
+@levels
+def test_a_command_that_was_changed_and_is_refused_has_no_plain_text(level: int) -> None:
+    exchanges = recorded(level)
+    exchanges[3] = replace(exchanges[3], command=flipped(exchanges[3].command, -2), response=b"\x69\x88")
+    assert heard(exchanges)[3] is None
 
 
 def test_a_right_command_that_is_refused_is_told() -> None:
@@ -146,8 +161,8 @@ def test_behind_a_blanked_command_everything_is_still_read_and_no_mac_is_judged(
     assert opened[3] is None
     told = [each for each in opened[4:] if each is not None]
     assert [each.faults for each in told] == [()] * 2
-    assert CommandApdu.decode(told[0].plain.command).data == CommandApdu.decode(STORE).data
-    assert ResponseApdu.decode(told[1].plain.response or b"").data[:2] == b"\x7f\x49"
+    assert CommandApdu.decode(plain(told[0]).command).data == CommandApdu.decode(STORE).data
+    assert ResponseApdu.decode(plain(told[1]).response or b"").data[:2] == b"\x7f\x49"
 
 
 def test_what_is_declined_before_its_mac_is_looked_at_leaves_the_channel_as_it_was() -> None:

@@ -83,6 +83,14 @@ def test_one_slot_is_shown_with_the_numbers_and_times_of_the_whole(desk: Shell) 
     assert 0 < len(lines) < len(everything)
 
 
+def test_a_slot_that_is_not_there_is_told(desk: Shell) -> None:
+    assert "--slot zz: nothing in this trace" in desk.run("trace", "show", "t.jsonl", "--slot", "zz").fault
+    assert "--slot zz: none of these" in desk.run("trace", "show", "t.jsonl", "--slot", "zz", "-e", "2").fault
+    for form in ("x.jsonl", "x.html"):
+        assert "--slot zz: nothing in" in desk.run("trace", "convert", "t.jsonl", form, "--slot", "zz").fault
+        assert not (desk.folder / form).exists()
+
+
 def test_exchanges_are_shown_in_full_to_each_byte(desk: Shell) -> None:
     lines = shown(desk, "t.jsonl", "-e", "2", "--exchange", "3")
     assert numbers(lines) == [2, 3]
@@ -235,8 +243,92 @@ def test_a_trace_is_followed_until_ctrl_c(as_json: bool, desk: Shell) -> None:
 
 def test_what_cannot_be_followed_is_told(desk: Shell) -> None:
     (desk.folder / "x").write_text("no trace\n" * 2)
-    assert "begins with" in desk.run("trace", "show", "-f", "x").fault
+    for name in ("x", str(FOLDER / "gp.txt")):
+        fault = desk.run("trace", "show", "-f", name).fault
+        assert fault == f"{name}: --follow is for traces that saifu writes, and this is none; show it without it"
+    (desk.folder / "y").write_text(own.header("test") + "\n\n{\n{\n")
+    assert desk.run("trace", "show", "-f", "y").fault == "y: line 3: this is no JSON"
     assert "name of a file" in desk.run("trace", "show", "-f", "-").fault
+
+
+# --- other forms -------------------------------------------------------------------------------------------
+
+
+def form(desk: Shell, name: str) -> str:
+    return str(desk.good("trace", "show", name, "--json").document["form"])
+
+
+def test_the_form_is_what_the_name_says(desk: Shell) -> None:
+    for name, expected in (("x.pcapng", "gsmtap"), ("x.JSONL", "saifu")):
+        desk.good("trace", "convert", "t.jsonl", name)
+        assert form(desk, name) == expected
+    desk.good("trace", "convert", "t.jsonl", "x.html")
+    assert (desk.folder / "x.html").read_text().startswith("<!DOCTYPE html>")
+    for name in ("x", "x.log", "x.txt", "-"):
+        assert "does not tell the form: say --to" in desk.run("trace", "convert", "t.jsonl", name).fault
+    assert "name it x.pcapng" in desk.run("trace", "convert", "t.jsonl", "x.pcap").fault
+    assert not [path for path in desk.folder.iterdir() if path.name in ("x", "x.log", "x.txt", "-", "x.pcap")]
+    assert form(desk, "t.jsonl") == "saifu"
+    desk.good("trace", "convert", "t.jsonl", "x.log", "--to", "apdu4j")
+    assert form(desk, "x.log") == "apdu4j"
+
+
+@pytest.mark.parametrize("to", ["foo", "gp"])
+def test_only_forms_that_are_written_are_offered(to: str, desk: Shell) -> None:
+    fault = desk.run("trace", "convert", "t.jsonl", "x", "--to", to).fault
+    assert fault.endswith("the forms that are written are saifu, gsmtap, cardpeek, apdu4j, html")
+
+
+def test_one_slot_is_converted(desk: Shell) -> None:
+    desk.good("trace", "convert", "t.jsonl", "one.jsonl", "--slot", SLOTS[1])
+    assert shown(desk, "one.jsonl") != shown(desk, "t.jsonl")
+    slots = [item["slot"] for item in desk.good("trace", "show", "one.jsonl", "--json").document["items"]]
+    assert slots == [SLOTS[1]] * sum(item.slot == SLOTS[1] for item in SESSION)
+    desk.good("trace", "convert", "t.jsonl", "one.html", "--slot", SLOTS[1])
+    page = (desk.folder / "one.html").read_text()
+    assert SLOTS[1] in page
+    assert SLOTS[0] not in page
+
+
+def test_standard_output_takes_a_trace_and_nothing_else(desk: Shell) -> None:
+    ran = desk.process("trace", "convert", "t.jsonl", "-", "--to", "saifu")
+    assert ran.code == 0
+    assert json.loads(ran.out.splitlines()[0])["format"] == "saifu trace 1"
+    assert len(ran.out.splitlines()) == 1 + len(SESSION)
+    assert "standard output takes one" in desk.run("trace", "convert", "t.jsonl", "-", "--to", "saifu", "--json").fault
+    assert not (desk.folder / "-").exists()
+
+
+def test_a_folder_that_is_not_there_is_not_made(desk: Shell) -> None:
+    for arguments in (
+        ("trace", "convert", "t.jsonl", "no/x.html"),
+        ("conform", "--reader", "model", "--clause", "SELECT", "--junit", "no/x.xml"),
+        ("conform", "--reader", "model", "--clause", "SELECT", "--html", "no/x.html"),
+    ):
+        assert "there is no folder no" in desk.run(*arguments).fault
+    assert not (desk.folder / "no").exists()
+
+
+def test_a_fault_names_the_trace_that_has_it_and_names_it_once(desk: Shell) -> None:
+    good = (desk.folder / "t.jsonl").read_text()
+    (desk.folder / "bad.jsonl").write_text(good + "{\n" + good.splitlines()[1] + "\n")
+    (desk.folder / "empty").write_text("")
+    line = len(good.splitlines()) + 1
+    for arguments in (("show", "bad.jsonl"), ("convert", "bad.jsonl", "x.html"), ("convert", "bad.jsonl", "x.jsonl")):
+        assert desk.run("trace", *arguments).fault == f"bad.jsonl: line {line}: this is no JSON"
+    assert desk.run("trace", "diff", "t.jsonl", "empty").fault.startswith("empty: this is no trace")
+    assert desk.run("trace", "diff", "t.jsonl", "bad.jsonl").fault == f"bad.jsonl: line {line}: this is no JSON"
+
+
+def test_account_numbers_of_bank_cards_are_left_out(desk: Shell) -> None:
+    record = bytes.fromhex("700A5A0847617390010100109000")
+    write(desk.folder / "b.jsonl", [Exchange(bytes.fromhex("00B2011400"), record)])
+    for name in ("b.html", "c.jsonl"):
+        desk.good("trace", "convert", "b.jsonl", name)
+        page = (desk.folder / name).read_text().replace(" ", "")
+        assert "476173" in page
+        assert "4761739001010010" not in page
+    assert "4761739001010010" in "".join(shown(desk, "b.jsonl", "--json", "--secrets"))
 
 
 # --- the report, and the terminal that is not there --------------------------------------------------------
@@ -259,6 +351,20 @@ def test_a_report_has_what_keys_open(desk: Shell) -> None:
     assert "command in clear" in (desk.folder / "r.html").read_text()
     fault = desk.run("trace", "convert", "s.jsonl", "x", "--to", "gsmtap", "--keys", keys_file(desk)).fault
     assert "--to html" in fault
+
+
+@POSIX
+def test_browse_with_a_slot_that_is_not_there_ends_and_tells_it(desk: Shell) -> None:
+    said, code = pexpect.run(
+        f"{sys.executable} -m saifu trace browse t.jsonl --slot zz",
+        cwd=str(desk.folder),
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"},
+        encoding="utf-8",
+        timeout=60,
+        withexitstatus=True,
+    )
+    assert code == 2
+    assert "saifu: --slot zz: nothing in this trace is of such a slot" in said
 
 
 def test_browse_wants_a_terminal(desk: Shell) -> None:

@@ -1,6 +1,7 @@
 """``saifu trace stats`` and the comparison of two traces, as a user sees them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,22 @@ def test_figures_for_people(folder: Path) -> None:
     assert "paid with PAY: 60.00 EUR" in lines
     assert any(line.startswith("on a J3R180") for line in lines)
     assert not any(line.endswith("…") or len(line) > 240 for line in lines)
+
+
+@pytest.mark.parametrize(("width", "brief"), [(80, True), (160, False)])
+def test_a_narrow_terminal_has_fewer_columns_and_whole_numbers(width: int, brief: bool, folder: Path) -> None:
+    terminal = {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": str(width), "LINES": "24"}
+    lines = CliRunner().invoke(app, [str(folder / "one.jsonl")], env=terminal).stdout
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", lines).splitlines()
+    assert max(map(len, plain)) <= width
+    assert "…" not in lines
+    (titles,) = [line.split() for line in plain if line.startswith("command")]
+    assert ("J3R180" not in titles) is ("sent" not in titles) is brief
+    document = json.loads(run(folder / "one.jsonl", "--json").stdout)
+    (pay,) = [line.split() for line in plain if line.startswith("PAY (saifu)")]
+    (figures,) = [each for each in document["commands"] if each["name"] == "PAY"]
+    assert pay[2] == str(figures["count"])
+    assert pay[-2:] == ["9000", "1"]
 
 
 def test_figures_as_a_document(folder: Path) -> None:

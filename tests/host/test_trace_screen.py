@@ -13,7 +13,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static, Tree
 
-from apdu.errors import FormatError
+from apdu.errors import FormatError, InputError
 from apdu.trace import own
 from apdu.trace.inspector import inspect
 from apdu.trace.model import Exchange, Item, Remark, Reset
@@ -88,11 +88,23 @@ def test_rows_fit_the_screen_and_say_what_they_say(size: tuple[int, int]) -> Non
     async def script(page: Page) -> None:
         lines = screen(page)
         assert {len(line) for line in lines} == {table(page).scrollable_content_region.width}
-        assert lines[0].split()[:3] == ["no", "time", "s"]
-        assert ("slot" in lines[0]) is (size[0] >= 110)
-        assert re.search(r"^ +2 +0\.500 +20 .*SELECT +the purse +9000", lines[2])
+        wide = size[0] >= 110
+        assert lines[0].split()[:3] == (["no", "time", "s"] if wide else ["no", "ms", "slot"])
+        words = r"0\.500 +20 .*reader 00 00 *" if wide else "20 …00 00"
+        assert re.search(rf"^ +2 +{words} SELECT +the (purse|….*|.*…) +9000", lines[2])
 
     browse(script, size=size)
+
+
+def test_a_narrow_terminal_has_room_for_the_outcome_and_none_for_a_single_slot() -> None:
+    outcome = "9000: card 00001-0000000003-2"
+    reading = Reading(1, SESSION[1], name="SELECT", what="w" * 60, outcome=outcome)
+
+    async def script(page: Page) -> None:
+        assert outcome in screen(page)[1]
+        assert "slot" not in screen(page)[0]
+
+    browse(script, iter([reading]))
 
 
 def test_the_cursor_moves_and_stays_in_sight() -> None:
@@ -163,6 +175,34 @@ def test_a_filter_shows_only_what_fits(text: str, expected: Callable[[Item], boo
         assert table(page).count == len(list(inspect(SESSION)))
 
     browse(script)
+
+
+def test_what_a_filter_hides_is_told_until_the_next_key() -> None:
+    async def script(page: Page) -> None:
+        await type_in(page, "f", "sw:6A88")
+        await page.press("u")
+        assert told(page, "state") == f"not found: unexpected; the filter hides {len(ODDS)}"
+        await page.press("down")
+        await page.pause()
+        assert "filter: sw:6A88" in told(page, "state")
+        await type_in(page, "slash", "nowhere")
+        assert told(page, "state") == "not found: nowhere"
+        await page.press("question_mark")
+        await page.press("escape")
+        assert "not found" not in told(page, "state")
+        assert not page.app._notifications
+
+    browse(script)
+
+
+@pytest.mark.parametrize("keys", [["ctrl+c"], ["f", "ctrl+c"], ["enter", "ctrl+c"], ["question_mark", "ctrl+c"]])
+def test_ctrl_c_quits(keys: list[str]) -> None:
+    async def script(page: Page) -> None:
+        await page.press(*keys)
+
+    app = browse(script)
+    assert app._exit
+    assert not app._notifications
 
 
 def test_a_filter_keeps_the_place_and_may_fit_nothing() -> None:
@@ -277,8 +317,31 @@ def test_a_trace_that_breaks_off_shows_what_was_before() -> None:
         assert table(page).count == len(list(inspect(SESSION)))
         assert "reading" not in told(page, "state")
 
-    assert "line 52" in str(browse(script, broken()).failure)
+    async def told_too(page: Page) -> None:
+        assert told(page, "state") == "the trace ends here: line 52: this is no JSON"
+        await page.press("down")
+        await page.pause()
+        assert "broken off" in told(page, "state")
+        await script(page)
+
+    assert "line 52" in str(browse(told_too, broken()).failure)
     assert browse(script).failure is None
+
+
+def test_a_trace_of_which_nothing_is_shown_ends_the_screen() -> None:
+    def nothing() -> Iterator[Reading]:
+        yield from ()
+        raise InputError("--slot zz: nothing in this trace is of such a slot")
+
+    app = TraceApp("t.jsonl", "saifu", nothing())
+
+    async def run() -> None:
+        async with app.run_test(size=SMALL) as pilot:
+            while not app._exit:
+                await pilot.pause()
+
+    asyncio.run(run())
+    assert "--slot zz" in str(app.failure)
 
 
 def test_it_can_be_left_and_used_while_a_trace_still_comes_in() -> None:

@@ -1,5 +1,7 @@
 """``--trace``: whatever a command says to cards is recorded, and no secret with it."""
 
+from typing import Any
+
 from apdu.commands import Ins
 from apdu.protocol import Protocol
 from apdu.trace import own
@@ -110,4 +112,40 @@ def test_what_is_no_trace_or_cannot_be_written_is_told(shell: Shell) -> None:
     shell.good("--trace", "t.jsonl", "card", "show", "-r", "model:aoi.card")
     assert "not overwritten" in shell.run("trace", "convert", "t.jsonl", "aoi.card").fault
     assert "can be read, and not written" in shell.run("trace", "convert", "t.jsonl", "x", "--to", "gp").fault
-    assert "there is no form" in shell.run("trace", "convert", "t.jsonl", "x", "--to", "y").fault
+    written = "the forms that are written are saifu, gsmtap, cardpeek, apdu4j, html"
+    assert written in shell.run("trace", "convert", "t.jsonl", "x", "--to", "y").fault
+
+
+def test_the_key_store_opens_the_channels_of_the_desks_own_cards(shell: Shell) -> None:
+    shell.good("--trace", "t.jsonl", "personalize", "one", "-r", "model:spare.card", "--holder", "Chie")
+    assert not [item for item in shown(shell) if "plain" in item]
+    for keys in ("keystore", "keystore:cards"):
+        opened = shown(shell, "--keys", keys)
+        assert [item["plain"]["command"][:4] for item in opened if "plain" in item][:2] == ["8046", "80E2"]
+        assert not any(item["unexpected"] for item in opened)
+    shell.good("trace", "convert", "t.jsonl", "t.html", "--keys", "keystore")
+    assert "command in clear" in (shell.folder / "t.html").read_text()
+    shell.good("trace", "diff", "t.jsonl", "t.jsonl", "--keys", "keystore")
+
+
+def shown(shell: Shell, *options: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = shell.good("trace", "show", "t.jsonl", "--json", *options).document["items"]
+    return items
+
+
+def test_a_key_store_that_does_not_open_is_told(shell: Shell) -> None:
+    shell.good("--trace", "t.jsonl", "card", "show", "-r", "model:aoi.card")
+    show = ("trace", "show", "t.jsonl", "--keys")
+    assert "there is no key 'x'; there are: cards" in shell.run(*show, "keystore:x").fault
+    assert "passphrase" in shell.run(*show, "keystore", env={"SAIFU_PASSPHRASE": "another one"}).fault
+    (shell.home / "keystore.json").unlink()
+    assert "saifu personalize ceremony" in shell.run(*show, "keystore").fault
+    assert "keystore2 cannot be read" in shell.run(*show, "keystore2").fault
+
+
+def test_keys_of_another_version_are_told_and_open_nothing(shell: Shell) -> None:
+    shell.good("--trace", "t.jsonl", "personalize", "one", "-r", "model:spare.card", "--holder", "Chie")
+    shell.good("personalize", "ceremony", "--name", "later", "--version", "2")
+    opened = shown(shell, "--keys", "keystore:later")
+    assert not [item for item in opened if "plain" in item and item["plain"]["command"] != item["command"]]
+    assert ["the card has key version 1, key later is 2"] in [item["unexpected"] for item in opened]

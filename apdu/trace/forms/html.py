@@ -25,6 +25,8 @@ NAME = "html"
 MOST_FINDINGS = 1000
 """Unexpected things that the head of a report lists; the rest are marked at their places only."""
 _MOST_SLOTS = 100
+_LONG, _PLAIN_DIGITS = 1000, 1e9
+"""Seconds from which on a duration is told without milliseconds, and with an exponent."""
 _PIECE = 1 << 16
 """Characters that are written at once."""
 
@@ -39,7 +41,7 @@ body { margin: 0 auto; padding: 1rem; max-width: 110rem; color: var(--ink); back
 h1 { font-size: 1.35rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin: 1.5rem 0 .5rem; }
 a { color: var(--link); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 0 0 1rem; }
 dt { color: var(--faint); }
 dd { margin: 0; overflow-wrap: anywhere; }
 .unexpected, .mark { color: var(--error); font-weight: 600; }
@@ -184,8 +186,14 @@ class _Overview:
         if self.slots:
             yield "slots", ", ".join(self.slots)
         if self.first is not None and self.last is not None:
-            yield "duration", f"{self.last - self.first:.6g} s"
+            yield "duration", _duration(self.last - self.first)
         yield "unexpected", str(self.unexpected)
+
+
+def _duration(seconds: float) -> str:
+    """To the millisecond; whole seconds where there are many of them."""
+    digits = ".3f" if abs(seconds) < _LONG else ",.0f" if abs(seconds) < _PLAIN_DIGITS else ".3g"
+    return f"{seconds:{digits}} s"
 
 
 def _page(overview: _Overview, readings: Iterable[Reading], title: str, form: str) -> Iterator[str]:
@@ -196,6 +204,7 @@ def _page(overview: _Overview, readings: Iterable[Reading], title: str, form: st
         yield f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>"
     yield "</dl></header>\n"
     yield from _findings(overview)
+    yield "<h2>Exchanges</h2>\n"
     yield _TOOLS
     yield f'<main><div class="row head">{_cells(_TITLES, with_slots)}</div>\n'
     rows = Rows()
@@ -235,7 +244,7 @@ def _findings(overview: _Overview) -> Iterator[str]:
     yield "</ul>"
     if len(overview.findings) == MOST_FINDINGS:
         yield f"<p>There may be more: these are the first {MOST_FINDINGS}.</p>"
-    yield "</section>\n<h2>Exchanges</h2>\n"
+    yield "</section>\n"
 
 
 def _entry(reading: Reading, row: Row, with_slots: bool) -> Iterator[str]:

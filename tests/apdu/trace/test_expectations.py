@@ -8,8 +8,8 @@ import pytest
 from apdu.command import CommandApdu
 from apdu.commands import Ins
 from apdu.identity import CardId
-from apdu.messages import Signed, TerminateOrder, UnlockOrder
-from apdu.payload import Tag, pack
+from apdu.messages import Refusal, Signed, TerminateOrder, UnlockOrder, Value
+from apdu.payload import Tag, pack, unpack
 from apdu.trace import expectations as rules
 from apdu.trace import expectations_commands as of
 from apdu.trace.model import Exchange, Item, Reset
@@ -296,3 +296,28 @@ def test_a_trace_that_begins_in_the_middle_is_silent() -> None:
     for start in range(len(items)):
         found = unexpected(items[start:])
         assert [text for text in found if "receipt" not in text and "fetched" not in text] == [], start
+
+
+def refused_before(items: list[Item], change: Callable[[Value], Value]) -> list[Item]:
+    """Before the last RECEIVE, a value for the same request number with something changed is refused."""
+    at = last(items, Ins.RECEIVE)
+    said = exchange(items, at)
+    objects = unpack(CommandApdu.decode(said.command).data, (Tag.CERTIFICATE, Tag.VALUE), (Tag.DATE,))
+    other = change(replace(Signed.decode(Value, objects[Tag.VALUE]).body, counter=9))
+    refusal = Refusal(other.payer, other.counter, SECOND)
+    command = send(Ins.RECEIVE, objects | {Tag.VALUE: other.encode() + bytes(64)})
+    answer = pack({Tag.REFUSAL: refusal.encode() + bytes(64)}) + OK
+    return [*items[:at], replace(said, command=command, response=answer), *items[at:]]
+
+
+CHANGES: dict[str, Callable[[Value], Value]] = {
+    "nonce": lambda value: replace(value, nonce=bytes(8)),
+    "amount": lambda value: replace(value, amount=499),
+    "currency": lambda value: replace(value, currency=392),
+    "payer": lambda value: replace(value, payer=THIRD),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_a_refusal_of_another_value_leaves_the_request_open(changed: str) -> None:
+    assert unexpected(refused_before(wide(pay_once, select, counters), CHANGES[changed])) == []

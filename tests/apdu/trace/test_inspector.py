@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from apdu.command import CommandApdu
 from apdu.commands import Ins
-from apdu.identity import Role
+from apdu.identity import AID, Role
 from apdu.protocol import Protocol
 from apdu.trace import own
 from apdu.trace.inspector import MOST_SLOTS, Inspector, inspect
@@ -32,6 +32,8 @@ from tests.issuer import CHIP, NOW, Issuer
 
 ISSUER = Issuer()
 ATR = b"\x3b\x00"
+SELECT = CommandApdu(0x00, Ins.SELECT, 0x04, 0x0C, AID).encode()
+FETCH = bytes.fromhex("00C0000000")
 
 
 def scene(name: str) -> list[Item]:
@@ -92,6 +94,23 @@ def test_what_a_listener_finds_wrong_stands_out() -> None:
 
     found = [text for reading in inspect(scene("payment"), Suspicious()) for text in reading.unexpected]
     assert found == ["the MAC does not verify"]
+
+
+def test_what_a_listener_could_not_open_is_told_as_secured_bytes_with_its_faults() -> None:
+    class Deaf:
+        def hear(self, exchange: Exchange) -> Opened | None:
+            return Opened(None, ("the MAC is wrong",)) if exchange.command[1] == Ins.STORE_DATA else None
+
+        def reset(self, slot: str) -> None:
+            del slot
+
+    stored = CommandApdu(0x84, Ins.STORE_DATA, 0x88, 5, bytes(40)).encode()
+    for level in (0x01, 0x33):
+        opened = CommandApdu(0x84, Ins.EXTERNAL_AUTHENTICATE, level, 0, bytes(16)).encode()
+        items = [Exchange(SELECT, b"\x90\x00"), Exchange(opened, b"\x90\x00"), Exchange(stored, b"\x69\x88")]
+        told = list(inspect(items, Deaf()))[2]
+        assert (told.plain, told.what) == (None, "block 5 (last block), 40 bytes secured")
+        assert told.unexpected == ("the MAC is wrong",)
 
 
 class Listening:
@@ -191,16 +210,17 @@ def test_the_end_is_told_by_remarks_that_stand_out() -> None:
 # --- other cards ----------------------------------------------------------------------------------------------
 
 
+CPLC = "9F7F card production life cycle data (CPLC)"
 VISA = "Visa credit or debit, A0000000031010"
 OTHERS = [
     ("00A4040007A000000003101000", "6F009000", "SELECT", "ISO 7816-4", VISA, "9000: 2 bytes"),
-    ("00A4020002EF01", "9000", "SELECT", "ISO 7816-4", "P1 P2 0200, 2 bytes", "9000"),
-    ("00B0000010", "00" * 16 + "9000", "READ BINARY", "ISO 7816-4", "P1 P2 0000", "9000: 16 bytes"),
+    ("00A4020002EF01", "9000", "SELECT", "ISO 7816-4", "file EF01", "9000"),
+    ("00B0000010", "00" * 16 + "9000", "READ BINARY", "ISO 7816-4", "offset 0 of the current file", "9000: 16 bytes"),
     ("B0140000", "6D00", "CLA B0 INS 14", "", "P1 P2 0000", "6D00 "),
     ("8088000004DEADBEEF00", "6700", "", "", "P1 P2 0000, 4 bytes", "6700 "),
     ("0020008004313233", "6700", "VERIFY", "ISO 7816-4", "8 bytes whose length fields do not fit", "6700 "),
     ("00", "6700", "", "", "00", "6700 "),
-    ("00CA9F7F00", "9F7F2A" + "00" * 42 + "9000", "GET DATA", "ISO 7816-4", "P1 P2 9F7F", "9000: 45 bytes"),
+    ("00CA9F7F00", "9F7F2A" + "00" * 42 + "9000", "GET DATA", "ISO 7816-4", CPLC, "9000: 45 bytes"),
 ]  # fmt: skip
 
 
@@ -220,7 +240,7 @@ def test_another_application_hides_the_purse_until_it_is_selected_again() -> Non
     status = Exchange(bytes.fromhex("00CA010000"), bytes.fromhex("01029000"), "payer")
     select = scene("payment")[0]
     found = readings([select, visa, status, select, status])
-    assert found[2].what == "P1 P2 0100"
+    assert found[2].what == "object 0100"
     assert found[2].unexpected == ()
     assert found[4].what == "status"
     assert found[4].unexpected
@@ -310,3 +330,46 @@ def test_memory_does_not_grow_once_it_is_full() -> None:
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 1_500_000
+
+
+# --- texts of bounded length ------------------------------------------------------------------------------------
+
+
+def test_a_long_name_is_cut_in_every_piece_of_its_answer_and_nobody_announces_for_ever() -> None:
+    named = CommandApdu(0x00, Ins.SELECT, 0x04, 0, bytes(60_000), 256).encode()
+    items = [Exchange(named, b"\x61\x10"), *[Exchange(FETCH, b"\x61\x10")] * 600]
+    told = [summary(reading) for reading in inspect(items)]
+    assert told[0] == f"SELECT  application {'00' * 16}… (60000 bytes)  → 6110: 16 bytes wait"
+    assert told[1] == f"GET RESPONSE  of {told[0]}"
+    assert max(map(len, told)) < 200
+    assert sum("16 bytes wait" in line for line in told) < 600
+
+
+def test_the_command_is_not_worded_anew_for_each_piece() -> None:
+    inspector = Inspector()
+    kept = []
+    for item in (Exchange(SELECT, b"\x61\x10"), Exchange(FETCH, b"\x61\x10")):
+        inspector.read(item)
+        waiting = inspector._places[""].waiting
+        assert waiting is not None
+        kept.append(waiting.told)
+    assert kept[0][2] is kept[1][2]
+
+
+def test_of_many_groups_eight_are_named() -> None:
+    block = CommandApdu(0x84, Ins.STORE_DATA, 0x08, 0, b"\x01\x02\x00" * 20_000 + bytes(8)).encode()
+    opened = CommandApdu(0x84, Ins.EXTERNAL_AUTHENTICATE, 0x01, 0, bytes(16)).encode()
+    told = readings([Exchange(SELECT, b"\x90\x00"), Exchange(opened, b"\x90\x00"), Exchange(block, b"\x90\x00")])[2]
+    assert told.what == f"block 0: {', '.join(['center key'] * 8)} and 19992 more"
+
+
+@given(st.binary(max_size=2000), st.sampled_from([b"\x90\x00", b"\x61\x00", b"\x6a\x80"]))
+def test_no_line_is_longer_than_a_few_hundred_characters(data: bytes, answer: bytes) -> None:
+    for ins in (Ins.SELECT, Ins.STORE_DATA, Ins.GET_DATA, Ins.PAY, 0xF0):
+        command = CommandApdu(0x00 if ins == Ins.SELECT else 0x80, ins, 4, 0, data, 65536).encode()
+        for reading in inspect([Exchange(SELECT, b"\x90\x00"), Exchange(command, data + answer)]):
+            assert max(map(len, (reading.what, reading.outcome, *reading.unexpected))) <= 500
+
+
+def test_a_whole_page_that_waits_may_be_more() -> None:
+    assert readings([Exchange(SELECT, b"\x61\x00")])[0].outcome == "6100: 256 bytes or more wait"

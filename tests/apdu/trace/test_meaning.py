@@ -1,21 +1,24 @@
 """The purse's exchanges in words: every row of the command table, every data object, and why a card declines."""
 
+from dataclasses import replace
+
 import pytest
 
 from apdu.command import CommandApdu
 from apdu.commands import COMMANDS, DATA_OBJECTS, Command, Ins
-from apdu.identity import AID
+from apdu.identity import AID, CardId
 from apdu.messages import Outcome, Resolution, Signed, TerminateOrder, UnlockOrder
 from apdu.objects import Request
 from apdu.payload import Tag, pack
 from apdu.trace.inspector import Inspector
 from apdu.trace.meaning_answers import SAID
 from apdu.trace.meaning_commands import SENT
+from apdu.trace.meaning_words import amount_text
 from apdu.trace.model import Exchange, Item
 from apdu.trace.reading import Reading, summary
 from host.model import ModelSlot, memory_card
 from host.session import PurseSession, pin_block
-from tests.apdu.trace.taped import Tape, Taped, pay, readings, unexpected
+from tests.apdu.trace.taped import Tape, Taped, exchange, pay, readings, unexpected
 from tests.issuer import CHIP, FAR, NOW, PIN, PUK, Issuer
 
 ISSUER = Issuer()
@@ -261,7 +264,10 @@ def test_another_currency_another_card_and_a_late_date_are_told(business: Busine
     send(business.left, Ins.PAY, requested(business, 100, 392))
     assert declined(business) == "9510 (100 JPY)"
     send(business.right, Ins.REQUEST, {Tag.AMOUNT: (5).to_bytes(4), Tag.CARD_ID: ISSUER.id(2)})
-    assert declined(business) == f"950C (for {PERSON}, this is {PERSON})"
+    assert declined(business) == f"950C ({PERSON} is this card itself)"
+    assert "the other party is not another card of this issuer" in business.last.outcome
+    send(business.right, Ins.REQUEST, {Tag.AMOUNT: (5).to_bytes(4), Tag.CARD_ID: CardId.of(2, 1)})
+    assert declined(business) == f"950C ({CardId.of(2, 1).text} is another issuer's, this is {PERSON})"
     send(business.left, Ins.PAY, {**requested(business, 100), Tag.DATE: (FAR + 86400).to_bytes(4)})
     assert declined(business) == "950A (the other's is good until 2027-05-11 01:46 UTC, it is 2027-05-12 01:46 UTC)"
     send(business.right, Ins.REQUEST, {
@@ -294,8 +300,94 @@ def test_data_that_do_not_parse_are_told_as_such(business: Business) -> None:
     assert business.last.what.startswith("2 bytes that do not parse: ")
     assert business.last.outcome.startswith("6A80 wrong data")
     assert business.last.unexpected == ()
+    business.left.transmit(bytes.fromhex("803200000185"))
+    assert business.last.what.startswith("1 byte that does not parse: ")
+
+
+def test_a_block_without_groups_says_so() -> None:
+    told = readings([Exchange(bytes.fromhex(command), b"\x6a\x80") for command in ("80E2080000", "80E2680000")])
+    assert [each.what for each in told] == ["block 0: no group", "block 0: no group, encrypted"]
 
 
 def test_a_blank_card_is_told(business: Business) -> None:
     PurseSession(business.tape.put(ModelSlot("blank", memory_card(CHIP)), "blank"))
     assert business.last.outcome.startswith("9000: card without an ID, blank, 0.00 EUR")
+
+
+def answered_with(business: Business, word: str) -> str:
+    """What is told of the last command if the card had declined it with this word."""
+    at = len(business.tape.items) - 1
+    changed = replace(exchange(business.tape.items, at), response=bytes.fromhex(word))
+    return readings([*business.tape.items[:at], changed])[at].outcome
+
+
+def test_what_the_credit_leaves_is_told_and_not_the_balance(business: Business) -> None:
+    business.source.put_credit(ISSUER.credit(1, 2, count=2, amount=1_000))
+    pay(business.source, business.person, 600)
+    send(business.left, Ins.PAY, requested(business, 500))
+    assert declined(business) == "9503 (5.00 EUR wanted, 4.00 EUR left)"
+    pay(business.source, business.person, 100)
+    send(business.left, Ins.PAY, requested(business, 100))
+    assert declined(business) == "9503 (no payment is left)"
+    business.source.get_credit()
+    send(business.left, Ins.PAY, requested(business, 100))
+    assert declined(business) == "9503 (no payment is left)"
+
+
+def test_of_a_credit_that_is_not_known_nothing_is_told(business: Business) -> None:
+    send(business.left, Ins.PAY, requested(business, 500))
+    assert answered_with(business, "9503").endswith("is used up: renew it")
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("84E28800081122334455667788", "something is missing"),
+        ("848233001000112233445566778899AABBCCDDEEFF", "no INITIALIZE UPDATE came before"),
+        ("80E2080000", ""),
+    ],
+)
+def test_why_conditions_are_not_satisfied_depends_on_the_command(command: str, why: str) -> None:
+    tape = Tape()
+    PurseSession(tape.put(ModelSlot("blank", memory_card(CHIP)), "blank"))
+    item = Exchange(bytes.fromhex(command), b"\x69\x85", "blank")
+    reason = f" ({why})" if why else ""
+    assert readings([*tape.items, item])[len(tape.items)].outcome == f"6985 conditions of use not satisfied{reason}"
+
+
+def test_history_and_balance_that_disagree_and_an_empty_get_response_are_told(business: Business) -> None:
+    for card, ins in ((business.right, Ins.REQUEST), (business.left, Ins.PAY)):
+        objects = {Tag.AMOUNT: (5).to_bytes(4), Tag.CARD_ID: ISSUER.id(1)}
+        send(card, ins, objects if ins == Ins.REQUEST else requested(business, 100))
+        assert answered_with(business, "6985").endswith("(history and balance disagree)")
+    business.left.transmit(bytes.fromhex("00C0000000"))
+    assert business.last.outcome == "6985 conditions of use not satisfied (nothing waits)"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("80468200", "P1 82, neither make nor read"),
+        ("80468100", "read the public key"),
+        ("00B2FFFF00", "record 255 of file 31, which no purse has"),
+        ("00B2010400", "record 1 of the current file"),
+        ("00B2020C00", "the record 1 before the newest"),
+        ("8482FF001000112233445566778899AABBCCDDEEFF", "level FF: no such level"),
+        ("80500000080011223344556677", "any key version, host challenge 0011223344556677"),
+    ],
+)
+def test_what_a_header_cannot_mean_is_not_told(command: str, told: str) -> None:
+    header = bytes.fromhex("00A40400") + bytes((len(AID),)) + AID
+    items = [Exchange(header, b"\x90\x00"), Exchange(bytes.fromhex(command), b"\x6a\x86")]
+    assert readings(items)[1].what == told
+
+
+def test_dates_of_one_minute_have_seconds(business: Business) -> None:
+    send(business.left, Ins.PAY, {**requested(business, 100), Tag.DATE: (FAR + 1).to_bytes(4)})
+    assert declined(business) == (
+        "950A (the other's is good until 2027-05-11 01:46:40 UTC, it is 2027-05-11 01:46:41 UTC)"
+    )
+
+
+def test_a_currency_without_a_name_is_told_by_its_number() -> None:
+    assert [amount_text(1, 0), amount_text(2, 7)] == ["1 minor unit of currency 000", "2 minor units of currency 007"]

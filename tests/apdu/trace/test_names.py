@@ -219,3 +219,18 @@ def test_other_programs_sessions_are_named(file: str) -> None:
     _, items = read([(VECTORS / file).read_bytes()])
     names = [name_of(item.command).name for item in items if isinstance(item, Exchange)]
     assert names[:7] == ["SELECT", "GET DATA", "READ RECORD", "GET DATA", "REQUEST", "VERIFY", "GET DATA"]
+
+
+def test_a_sim_s_commands_have_the_names_of_gsm() -> None:
+    assert name_of(bytes.fromhex("A0880000")) == ("RUN GSM ALGORITHM", "GSM 11.11")
+    assert name_of(bytes.fromhex("A0F20000"), "ISO 7816-4") == ("STATUS", "GSM 11.11")
+    assert name_of(bytes.fromhex("A0000000")).standard == ""
+
+
+def test_a_key_pair_is_made_by_part_8() -> None:
+    assert name_of(bytes.fromhex("80468000")) == ("GENERATE KEY PAIR", "ISO 7816-8")
+
+
+def test_a_word_has_one_text_whoever_says_it() -> None:
+    for sw in (0x6D00, 0x6E00):
+        assert status_of(sw, "saifu") == status_of(sw) == status_of(sw, "EMV")

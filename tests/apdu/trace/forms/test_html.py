@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -59,9 +60,25 @@ def test_a_report_tells_what_the_trace_tells() -> None:
     found = page(SESSION)
     readings = list(inspect(SESSION))
     assert found.having("id")[-len(readings) :] == [f"e{reading.number}" for reading in readings][-len(readings) :]
-    for words in ("SELECT", "VERIFY", "63C2", SLOTS[1], "duration10 s", "exchanges7", "resets1", "the end"):
+    for words in ("SELECT", "VERIFY", "63C2", SLOTS[1], "duration10.000 s", "exchanges7", "resets1", "the end"):
         assert words in found.text
     assert "F0 53 41 49 46 55" in found.text
+
+
+@pytest.mark.parametrize(
+    ("last", "told"), [(1000.896782, "0.897 s"), (4661.5, "3,662 s"), (1e200, "1e+200 s"), (None, "")]
+)
+def test_a_duration_has_as_many_digits_as_are_of_use(last: float | None, told: str) -> None:
+    text = page([Remark("first", time=1000.0 if last else None), Remark("last", time=last)]).text
+    assert (f"duration{told}unexpected" in text) if told else ("duration" not in text)
+
+
+@pytest.mark.parametrize("item", [SESSION[1], Exchange(bytes.fromhex("80320000"), bytes.fromhex("6F42"))])
+def test_the_list_has_a_heading_of_its_own(item: Item) -> None:
+    found = page([item])
+    assert found.text.count("Exchanges") == 1
+    names = [tag for tag, _ in found.elements]
+    assert len(names) - 1 - names[::-1].index("h2") < names.index("label") < names.index("main")
 
 
 def test_it_needs_nothing_from_anywhere() -> None:
