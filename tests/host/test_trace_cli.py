@@ -355,7 +355,7 @@ def test_a_report_has_what_keys_open(desk: Shell) -> None:
 
 @POSIX
 def test_browse_with_a_slot_that_is_not_there_ends_and_tells_it(desk: Shell) -> None:
-    said, code = pexpect.run(
+    ran = pexpect.run(
         f"{sys.executable} -m saifu trace browse t.jsonl --slot zz",
         cwd=str(desk.folder),
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"},
@@ -363,8 +363,9 @@ def test_browse_with_a_slot_that_is_not_there_ends_and_tells_it(desk: Shell) -> 
         timeout=60,
         withexitstatus=True,
     )
-    assert code == 2
-    assert "saifu: --slot zz: nothing in this trace is of such a slot" in said
+    assert isinstance(ran, tuple)
+    assert ran[1] == 2
+    assert "saifu: --slot zz: nothing in this trace is of such a slot" in ran[0]
 
 
 def test_browse_wants_a_terminal(desk: Shell) -> None:
