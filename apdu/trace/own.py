@@ -105,7 +105,7 @@ def decode(lines: Iterable[str | bytes]) -> Iterator[Item]:
             fields = _parse(line)
         except FormatError as error:
             if damage or not reading.begun:
-                raise damage or FormatError(f"line {number}: {error}; a trace begins with {header('…')}") from None
+                raise damage or FormatError(f"line {number}: {error}; a trace begins with {header('...')}") from None
             damage = FormatError(f"line {number}: {error}")
             continue
         if damage and "format" not in fields:
