@@ -248,7 +248,6 @@ def _require_sound(session: PurseSession) -> None:
     sound = {
         "more tries than the parameters allow": codes.pin_tries <= limits.pin_tries
         and codes.puk_tries <= limits.puk_tries,
-        "a verified PIN after a reset": codes.verified == 0,
         "more money than the purse may hold": session.selected.status.balance <= limits.balance_max,
         "more used than the credit information allows": used.count <= credit.body.count
         and used.amount <= credit.body.amount,
