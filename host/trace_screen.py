@@ -202,6 +202,9 @@ class TraceScreen(Screen[None]):
                 size, batch = _BATCH, []
         except SaifuError as error:
             self.failure = error
+        except Exception as error:
+            # told without its bytes: a traceback on this screen would show what the trace has not yet been cleared of
+            self.failure = SaifuError(f"the trace cannot be read on from here: {type(error).__name__}")
         if not worker.is_cancelled:
             self.app.call_from_thread(self._add, batch)
             self.app.call_from_thread(self._loaded)
