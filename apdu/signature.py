@@ -8,13 +8,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from apdu.errors import AuthenticityError
 
-__all__ = ["POINT_SIZE", "SIGNATURE_SIZE", "is_point", "point_of", "private_key", "sign", "verify"]
+__all__ = ["ORDER", "POINT_SIZE", "SIGNATURE_SIZE", "is_point", "point_of", "private_key", "sign", "verify"]
 
 SIGNATURE_SIZE = 64
 POINT_SIZE = 64
 
 _CURVE = ec.SECP256R1()
-_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Order of P-256 (FIPS 186-5, SP 800-186 3.2.1.3)."""
 _DETERMINISTIC = ec.ECDSA(SHA256(), deterministic_signing=True)
 _ECDSA = ec.ECDSA(SHA256())
 
@@ -22,7 +23,7 @@ _ECDSA = ec.ECDSA(SHA256())
 def private_key(seed: bytes) -> ec.EllipticCurvePrivateKey:
     """Make a key from 40 random bytes (FIPS 186-5 A.2.1, extra random bits), or from its own 32."""
     scalar = int.from_bytes(seed)
-    return ec.derive_private_key(scalar if len(seed) == 32 else scalar % (_ORDER - 1) + 1, _CURVE)
+    return ec.derive_private_key(scalar if len(seed) == 32 else scalar % (ORDER - 1) + 1, _CURVE)
 
 
 def point_of(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -10,7 +10,7 @@ from saifu.conformance.subject import NotHereError
 
 __all__ = ["CASES", "Case", "NotHereError", "Run", "case"]
 
-Run = Callable[[Stand], None]
+Run = Callable[[Stand], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from saifu.conformance.harmless import (
     fetch,
     in_states,
     only_at,
-    require,
     require_in_process,
 )
 from saifu.conformance.stand import Stand
+from saifu.conformance.subject import must
 
 __all__: list[str] = []
 
@@ -33,7 +33,7 @@ _ANSWERS = "Answers longer than Le, and GET RESPONSE"
 def _in_pieces(stand: Stand) -> None:
     for piece in (70, 71, 255, 256):
         rest = fetch(stand.card, stand.card.raw(ATTEST, 0x6100), piece)
-        require(len(rest) == ATTESTED, f"{ATTESTED} bytes should come in pieces, not {len(rest)}")
+        must(len(rest) == ATTESTED, f"{ATTESTED} bytes should come in pieces, not {len(rest)}")
         stand.card.raw(GET_RESPONSE, W.CONDITIONS_OF_USE)
 
 
@@ -143,5 +143,5 @@ def _dropped_by_bytes(stand: Stand) -> None:
 def _replaced(stand: Stand) -> None:
     _held(stand)
     answer = stand.card.raw(SELECT)
-    require(answer.sw >> 8 == 0x61, f"SELECT without Le should get 61xx, not {answer.sw:04X}")
+    must(answer.sw >> 8 == 0x61, f"SELECT without Le should get 61xx, not {answer.sw:04X}")
     stand.card.raw(replace(GET_RESPONSE, ne=answer.sw & 0xFF), W.OK)

@@ -19,12 +19,12 @@ from saifu.conformance.harmless import (
     fetch,
     in_states,
     only_at,
-    require,
     require_in_process,
     take_extended,
 )
 from saifu.conformance.issuer import PIN
 from saifu.conformance.stand import Stand
+from saifu.conformance.subject import must
 
 __all__: list[str] = []
 
@@ -120,13 +120,13 @@ def _asked(stand: Stand, command: CommandApdu, n: int) -> None:
     """One row of the table, and the rest of the answer."""
     size, sw = _wanted(stand.card.twin.protocol, command, n)
     answer = stand.card.raw(command, sw)
-    require(len(answer.data) == size, f"{size} bytes of data should come at once, not {len(answer.data)}")
+    must(len(answer.data) == size, f"{size} bytes of data should come at once, not {len(answer.data)}")
     if sw >> 8 == 0x61:
         rest = fetch(stand.card, answer)
-        require(len(rest) == n, f"{n} bytes should come in all, not {len(rest)}")
+        must(len(rest) == n, f"{n} bytes should come in all, not {len(rest)}")
     elif sw >> 8 == 0x6C:
         again = command if stand.card.twin.protocol is Protocol.T0 and command.data else replace(command, ne=n)
-        require(len(stand.card.raw(again, W.OK).data) == n, f"{n} bytes should come at the second time")
+        must(len(stand.card.raw(again, W.OK).data) == n, f"{n} bytes should come at the second time")
 
 
 def _edges_of_le(command: CommandApdu, stand: Stand) -> None:
@@ -161,7 +161,7 @@ def _nothing_to_hold(stand: Stand) -> None:
 @in_states(_ANSWERS, "a warning comes with the last piece", LifeCycle.LOCKED_OUT, ins=Ins.SELECT)
 def _warning(stand: Stand) -> None:
     answer = stand.card.raw(SELECT)
-    require(answer.sw >> 8 == 0x61, f"SELECT without Le should get 61xx, not {answer.sw:04X}")
+    must(answer.sw >> 8 == 0x61, f"SELECT without Le should get 61xx, not {answer.sw:04X}")
     stand.card.raw(replace(GET_RESPONSE, ne=answer.sw - 1 & 0xFF), 0x6101)
     stand.card.raw(replace(GET_RESPONSE, ne=1), W.SELECTED_LOCKED_OUT)
 
@@ -191,7 +191,7 @@ def _again(ways: tuple[Callable[[Stand], object], ...], more: int, stand: Stand)
         stand.card.raw(_request(stand, 1), 0x6C00 | _REQUESTED)
         way(stand)
         told = _opened(stand) - before
-        require(told == more, f"{more} requests should be opened, not {told}")
+        must(told == more, f"{more} requests should be opened, not {told}")
 
 
 def _right_le(stand: Stand) -> None:

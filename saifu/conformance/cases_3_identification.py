@@ -7,9 +7,10 @@ from apdu.objects import HistoryRecord, Kind
 from apdu.payload import Tag, unpack
 from apdu.status import StatusWord as W
 from saifu.conformance.case import NotHereError, case
-from saifu.conformance.harmless import OPEN_STATES, in_states, require
+from saifu.conformance.harmless import OPEN_STATES, in_states
 from saifu.conformance.provoking import fill, require_places
 from saifu.conformance.stand import Stand
+from saifu.conformance.subject import must
 
 __all__: list[str] = []
 
@@ -27,14 +28,14 @@ def _get_data(stand: Stand, number: int, sw: int | None = W.OK) -> bytes:
 @in_states("SELECT", "the FCI has the name, and inside A5 what GET DATA 0100 tells", *LifeCycle, ins=Ins.SELECT)
 def _fci(stand: Stand) -> None:
     fci = stand.card.select(_SELECTED.get(stand.card.state, W.OK))
-    require(ber.find(fci, 0x6F, 0x84) == AID, "the FCI names another application")
-    require(ber.find(fci, 0x6F, 0xA5) == _get_data(stand, 0x0100), "the FCI and GET DATA 0100 differ")
+    must(ber.find(fci, 0x6F, 0x84) == AID, "the FCI names another application")
+    must(ber.find(fci, 0x6F, 0xA5) == _get_data(stand, 0x0100), "the FCI and GET DATA 0100 differ")
 
 
 @in_states("SELECT", "with P2 0C there is no FCI, and the same status word", *LifeCycle, ins=Ins.SELECT)
 def _without_fci(stand: Stand) -> None:
     sw = _SELECTED.get(stand.card.state, W.OK)
-    require(stand.card.send(Ins.SELECT, AID, sw, p1=4, p2=0x0C) == b"", "with P2 0C data came back")
+    must(stand.card.send(Ins.SELECT, AID, sw, p1=4, p2=0x0C) == b"", "with P2 0C data came back")
 
 
 @in_states("SELECT 1", "no other name selects: no part of it, no longer one, no other case", ins=Ins.SELECT)
@@ -86,7 +87,7 @@ def _no_head(stand: Stand) -> None:
 def _head(stand: Stand) -> None:
     head = stand.edition().head
     stand.card.session().put_date(head)
-    require(unpack(_get_data(stand, _HEAD), (Tag.HEAD,))[Tag.HEAD] == head.raw, "the head is not the one that was put")
+    must(unpack(_get_data(stand, _HEAD), (Tag.HEAD,))[Tag.HEAD] == head.raw, "the head is not the one that was put")
 
 
 @in_states(
@@ -100,7 +101,7 @@ def _follows_the_purse(stand: Stand) -> None:
     for row in DATA_OBJECTS:
         _get_data(stand, row.number, _word(stand, row))
     stand.settle(payee.receive(paid, stand.now))
-    require(unpack(_get_data(stand, 0x0106), (Tag.UNSETTLED,))[Tag.UNSETTLED] == b"", "the transfer is unsettled still")
+    must(unpack(_get_data(stand, 0x0106), (Tag.UNSETTLED,))[Tag.UNSETTLED] == b"", "the transfer is unsettled still")
 
 
 @in_states("GET DATA", "an open request is told, and its end", ins=Ins.GET_DATA)
@@ -136,7 +137,7 @@ def _newest(stand: Stand) -> None:
     for age, amount, balance in ((0, 8, 15), (1, 7, 7)):
         record = HistoryRecord.decode(_read(stand, age))
         told = (record.kind, record.other, record.amount, record.balance)
-        require(told == (Kind.RECEIVED, payer, amount, balance), f"record {age + 1} is not that of the transfer")
+        must(told == (Kind.RECEIVED, payer, amount, balance), f"record {age + 1} is not that of the transfer")
 
 
 @in_states(
@@ -171,7 +172,7 @@ def _full(stand: Stand) -> None:
     stand.card.fresh()
     newest, capacity = cells.record.number(), cells.history_capacity
     for age in (0, 1, capacity - 1):
-        require(HistoryRecord.decode(_read(stand, age)).number == newest - age, f"record {age + 1} is another")
+        must(HistoryRecord.decode(_read(stand, age)).number == newest - age, f"record {age + 1} is another")
     _read(stand, capacity, W.RECORD_NOT_FOUND)
 
 

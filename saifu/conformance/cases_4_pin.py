@@ -10,9 +10,10 @@ from apdu.payload import Tag, unpack
 from apdu.status import StatusWord as W
 from host.session import pin_block
 from saifu.conformance.case import case
-from saifu.conformance.harmless import in_states, require
+from saifu.conformance.harmless import in_states
 from saifu.conformance.issuer import PIN, PUK
 from saifu.conformance.stand import Stand
+from saifu.conformance.subject import must
 
 __all__: list[str] = []
 
@@ -49,7 +50,7 @@ def _told(stand: Stand, pin: int, code: int, verified: bool) -> None:
     """What GET DATA 0108 tells."""
     raw = unpack(stand.card.send(Ins.GET_DATA, p1=1, p2=8), (Tag.REFERENCE_DATA,))[Tag.REFERENCE_DATA]
     told, wanted = ReferenceData.decode(raw), ReferenceData(pin, code, int(verified))
-    require(told == wanted, f"GET DATA 0108 tells {told}, not {wanted}")
+    must(told == wanted, f"GET DATA 0108 tells {told}, not {wanted}")
 
 
 def _change(stand: Stand, old: bytes, new: bytes, sw: int = W.OK) -> None:

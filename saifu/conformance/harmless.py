@@ -18,7 +18,7 @@ from apdu.status import StatusWord as W
 from saifu.conformance.case import NotHereError, Run, case
 from saifu.conformance.issuer import PIN
 from saifu.conformance.stand import Stand
-from saifu.conformance.subject import DeviationError, Subject
+from saifu.conformance.subject import Subject
 
 __all__ = [
     "ATTEST",
@@ -35,7 +35,6 @@ __all__ = [
     "in_states",
     "known",
     "only_at",
-    "require",
     "require_in_process",
     "state_word",
     "take_extended",
@@ -137,12 +136,6 @@ def fetch(card: Subject, answer: ResponseApdu, ne: int = 256) -> bytes:
         answer = card.raw(replace(GET_RESPONSE, ne=min(ne, answer.sw & 0xFF or 256)))
         data += answer.data
     return data
-
-
-def require(condition: bool, why: str) -> None:
-    """A case's own expectation, beside the oracle's: raises DeviationError."""
-    if not condition:
-        raise DeviationError(why)
 
 
 def only_at(card: Subject, protocol: Protocol, why: str) -> None:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from apdu.messages import Receipt, Refusal
 from apdu.payload import Tag
-from apdu.signature import SIGNATURE_SIZE, private_key, sign
+from apdu.signature import ORDER, SIGNATURE_SIZE, private_key, sign
 from host.session import Paid, Requested
 from saifu.conformance.case import NotHereError
 from saifu.conformance.issuer import CERTIFICATION, ORDERS, Issuer
@@ -33,8 +33,6 @@ __all__ = [
     "twin_of",
 ]
 
-_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Order of the curve P-256."""
 _FILLED = 64
 """The most records that a case writes only to fill a history."""
 
@@ -149,13 +147,13 @@ def forgeries(raw: bytes, key: EllipticCurvePrivateKey, at: int | None = None) -
         yield body[:at] + bytes((body[at] ^ 0x01,)) + body[at + 1 :] + signature
     yield body + s + r
     yield body + signature[:-1] + bytes((signature[-1] ^ 0x01,))
-    for halves in (bytes(64), bytes(32) + s, r + bytes(32), r + _ORDER.to_bytes(32), b"\xff" * 64):
+    for halves in (bytes(64), bytes(32) + s, r + bytes(32), r + ORDER.to_bytes(32), b"\xff" * 64):
         yield body + halves
 
 
 def twin_of(raw: bytes) -> bytes:
     """The same object with the other signature that a signature makes known: r and n - s; it verifies as well."""
-    return raw[:-32] + (_ORDER - int.from_bytes(raw[-32:])).to_bytes(32)
+    return raw[:-32] + (ORDER - int.from_bytes(raw[-32:])).to_bytes(32)
 
 
 def signed_by_other_center_keys(raw: bytes, issuer: Issuer) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from apdu.commands import COMMANDS
 from apdu.identity import LifeCycle
 from apdu.status import status_text
 from saifu.conformance.oracle import Deviation
-from saifu.conformance.running import Outcome, Result, Running
+from saifu.conformance.running import Outcome, Result, Running, failures
 
 __all__ = ["Report", "deviation_lines"]
 
@@ -41,7 +41,7 @@ class Report:
     @property
     def failed(self) -> list[Result]:
         """The results that failed."""
-        return [result for result in self.results if result.outcome is Outcome.FAILED]
+        return list(failures(self.results))
 
     @property
     def passed(self) -> int:

@@ -24,31 +24,16 @@ _LIFE = (
 """The order of a card's life."""
 
 
-def _begin(stand: Stand) -> None:
-    stand.begun()
-
-
-def _become_active(stand: Stand) -> None:
-    stand.personalize()
-    stand.audit()
-
-
 def _lock_out(stand: Stand) -> None:
     stand.ready()
     stand.lock_out()
-    stand.audit()
-
-
-def _terminate(stand: Stand) -> None:
-    stand.terminate()
-    stand.audit()
 
 
 _ENTER: dict[LifeCycle, Run] = {
-    LifeCycle.PERSONALIZATION: _begin,
-    LifeCycle.ACTIVE: _become_active,
+    LifeCycle.PERSONALIZATION: Stand.begun,
+    LifeCycle.ACTIVE: Stand.personalize,
     LifeCycle.LOCKED_OUT: _lock_out,
-    LifeCycle.TERMINATED: _terminate,
+    LifeCycle.TERMINATED: Stand.terminate,
 }
 """How a card comes into a state from the one before."""
 _TITLES = {
@@ -144,7 +129,7 @@ class Running:
 
     @property
     def _ended(self) -> bool:
-        return self.stop and any(result.outcome is Outcome.FAILED for result in self.results)
+        return self.stop and any(failures(self.results))
 
     def _run_state(self, state: LifeCycle, cases: list[Case]) -> None:
         if self.lost or not self._come_into(self.stand, state):
@@ -193,6 +178,7 @@ class Running:
             return True
         try:
             _ENTER[state](stand)
+            stand.audit()
         except SaifuError as error:
             step = Case("Life cycle", _TITLES[state], state, _ENTER[state])
             self._add(Result(step, Outcome.FAILED, str(error), getattr(error, "deviation", None)))

@@ -87,7 +87,7 @@ class Stand:
     def other(self, role: Role = Role.FLOAT) -> PurseSession:
         """A card of the model, reset and selected: the float has money without end, a person's none at first."""
         if role not in self._others:
-            serial = _OTHERS[secrets.randbelow(len(_OTHERS))]
+            serial = _serial()
             money = _MONEY if role is Role.FLOAT else 0
             self._others[role] = self.issuer.purse(serial, role, money, history=1024, unsettled=8, pin_above=_MONEY)
         session = PurseSession(self._others[role].connect())
@@ -96,11 +96,11 @@ class Stand:
 
     def another(self, initial: int = 0) -> PurseSession:
         """A new card of the model, with money if ``initial`` says so."""
-        return PurseSession(self.issuer.purse(_OTHERS[secrets.randbelow(len(_OTHERS))], Role.PERSON, initial))
+        return PurseSession(self.issuer.purse(_serial(), Role.PERSON, initial))
 
     def partner(self, role: Role = Role.PERSON, expiry: int = FAR) -> Partner:
         """A new card of which the key is known, for what no card of the model says."""
-        return Partner(self.issuer, _OTHERS[secrets.randbelow(len(_OTHERS))], role, expiry)
+        return Partner(self.issuer, _serial(), role, expiry)
 
     def _renew(self, session: PurseSession) -> None:
         """Give a card credit, and room in its history."""
@@ -287,6 +287,11 @@ class Stand:
         paid = self.paid(self.asked_by(payee, amount))
         self.settle(payee.receive(paid, self.now))
         return paid
+
+
+def _serial() -> int:
+    """That of a new card of the model."""
+    return _OTHERS[secrets.randbelow(len(_OTHERS))]
 
 
 def _with(objects: dict[Tag, bytes], changed: Objects | None) -> dict[Tag, bytes]:

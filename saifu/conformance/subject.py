@@ -54,8 +54,6 @@ class Told:
 
     exchanges: int = 0
     commands: set[tuple[LifeCycle, int]] = field(default_factory=set)
-    words: set[tuple[int, int]] = field(default_factory=set)
-    """Instruction and status word of every answer."""
 
 
 class Subject:
@@ -165,7 +163,7 @@ class Subject:
         connection = self._connection or self.reset()
         state = self.state
         answer = connection.transmit(command)
-        self._count(state, command, answer)
+        self._count(state, command)
         deviation = self.oracle.hear(command, answer)
         if deviation is not None:
             raise DeviationError(deviation.why, deviation)
@@ -192,11 +190,10 @@ class Subject:
             raise DeviationError(why, Deviation(sent, b"", None, why))
         return not card
 
-    def _count(self, state: LifeCycle, command: bytes, answer: bytes) -> None:
+    def _count(self, state: LifeCycle, command: bytes) -> None:
         self.told.exchanges += 1
         if len(command) > 1:
             self.told.commands.add((state, command[1]))
-            self.told.words.add((command[1], int.from_bytes(answer[-2:])))
 
     def raw(self, command: bytes | CommandApdu, sw: int | None = None) -> ResponseApdu:
         """One command as it stands, once; with ``sw``, what the protocol wants as its status word."""

@@ -19,7 +19,20 @@ from applet_model.dispatch import HANDLERS
 from applet_model.memory_map import blank_image
 from saifu.conformance.issuer import CHIP
 
-__all__ = ["MUTANTS", "Handler", "Mutant", "MutantCard", "handler", "mutant", "never", "other_word", "put", "unsigned"]
+__all__ = [
+    "MUTANTS",
+    "Broken",
+    "Handler",
+    "Mutant",
+    "MutantCard",
+    "Mutants",
+    "handler",
+    "mutant",
+    "never",
+    "other_word",
+    "put",
+    "unsigned",
+]
 
 Handler = Callable[[CardState, Call], ResponseApdu]
 Broken = Callable[[], AbstractContextManager[object]]
@@ -50,17 +63,21 @@ class MutantCard(SmartCard):
             return super().transmit(command)
 
 
-MUTANTS: list[Mutant] = []
+class Mutants(list[Mutant]):
+    """Wrong cards, each added by the function that breaks it."""
+
+    def wrong(self, clause: str, name: str) -> Callable[[Broken], Broken]:
+        """Add one."""
+
+        def add(broken: Broken) -> Broken:
+            self.append(Mutant(name, clause, broken))
+            return broken
+
+        return add
 
 
-def mutant(clause: str, name: str) -> Callable[[Broken], Broken]:
-    """Add a mutant."""
-
-    def add(broken: Broken) -> Broken:
-        MUTANTS.append(Mutant(name, clause, broken))
-        return broken
-
-    return add
+MUTANTS = Mutants()
+mutant = MUTANTS.wrong
 
 
 def handler(ins: Ins, change: Callable[[Handler, CardState, Call], ResponseApdu]) -> AbstractContextManager[object]:

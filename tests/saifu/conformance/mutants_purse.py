@@ -16,7 +16,7 @@ from apdu.objects import Kind, Request, UnsettledEntry
 from apdu.payload import Tag, pack
 from apdu.proof import Proof
 from apdu.response import ResponseApdu
-from apdu.signature import point_of, private_key
+from apdu.signature import ORDER, point_of, private_key
 from apdu.status import StatusWord
 from applet_model import credit, history, lock_out, purse, unsettled
 from applet_model.card_state import Call, CardState
@@ -24,12 +24,10 @@ from applet_model.decline import Decline
 from applet_model.key_pair import KeyPair
 from applet_model.memory import Transaction
 from applet_model.memory_map import MemoryMap
+from saifu.conformance.provoking import twin_of
 from tests.saifu.conformance.mutants import Handler, handler, mutant, never, other_word, put, unsigned
 
 __all__: list[str] = []
-
-_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Order of P-256."""
 
 # --- the purse -------------------------------------------------------------------------------------------------
 
@@ -86,9 +84,9 @@ def _() -> AbstractContextManager[object]:
 
 def _sign_with_one_number(key: EllipticCurvePrivateKey, message: bytes) -> bytes:
     """ECDSA with k = 7: s = (e + r d) / 7."""
-    r = int.from_bytes(point_of(private_key((7).to_bytes(32)))[:32]) % _ORDER
+    r = int.from_bytes(point_of(private_key((7).to_bytes(32)))[:32]) % ORDER
     e = int.from_bytes(sha256(message).digest())
-    s = pow(7, -1, _ORDER) * (e + r * key.private_numbers().private_value) % _ORDER
+    s = pow(7, -1, ORDER) * (e + r * key.private_numbers().private_value) % ORDER
     return r.to_bytes(32) + s.to_bytes(32)
 
 
@@ -175,15 +173,10 @@ def _() -> AbstractContextManager[object]:
         place, signed, _ = unsettled.find(card, int.from_bytes(call.objects[Tag.COUNTER]))
         del right, place
         return ResponseApdu(
-            pack({Tag.CERTIFICATE: card.cells.certificate.get(), Tag.VALUE: _malleable(card.sign(signed.body))})
+            pack({Tag.CERTIFICATE: card.cells.certificate.get(), Tag.VALUE: twin_of(card.sign(signed.body))})
         )
 
     return handler(Ins.GIVE_AGAIN, give)
-
-
-def _malleable(signed: bytes) -> bytes:
-    """The other signature with the same r, which verifies too: n - s."""
-    return signed[:-32] + (_ORDER - int.from_bytes(signed[-32:])).to_bytes(32)
 
 
 @mutant("RECEIVE 6", "the value's signature is not verified")

@@ -1,7 +1,7 @@
 """The cases on channel, personalization, credit and lock-out hold on the model, and bite where it is tricky."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from random import Random
 from unittest.mock import patch
 
@@ -33,10 +33,10 @@ from saifu.conformance import (
     cases_d_terminate,
 )
 from saifu.conformance.case import CASES
-from saifu.conformance.running import Outcome, Running, failures
-from saifu.conformance.subject import DeviationError
+from saifu.conformance.running import Outcome, Running
 from tests.saifu.conformance.cards import blank_card, stand_of
-from tests.saifu.conformance.mutants import Handler, Mutant, MutantCard, handler, put
+from tests.saifu.conformance.case_runs import failed_in, failing_clauses
+from tests.saifu.conformance.mutants import Handler, Mutant, Mutants, handler, put
 
 MODULES = (
     cases_a_channel,
@@ -60,11 +60,6 @@ MOST = 2_300
 """Exchanges that all of them take at most with the card under test, at T=1."""
 
 
-def run(running: Running) -> dict[str, str]:
-    """Names of the cases that failed, and why."""
-    return {result.case.name: result.why for result in failures(running.run())}
-
-
 # --- they hold -----------------------------------------------------------------------------------------------
 
 
@@ -78,7 +73,7 @@ def test_cases_hold_in_any_order_also_on_a_card_that_is_met_again(
     card = blank_card(protocol, history_places, unsettled_places)
     for seed in range(2):
         stand = stand_of(card)
-        assert run(Running(stand, Random(seed).sample(OURS, len(OURS)))) == {}
+        assert failed_in(Running(stand, Random(seed).sample(OURS, len(OURS)))) == {}
         assert stand.card.state is LifeCycle.ACTIVE
 
 
@@ -94,16 +89,8 @@ def test_reasons_are_given_for_rows_that_no_case_reaches() -> None:
 
 # --- they bite -----------------------------------------------------------------------------------------------
 
-Broken = Callable[[], AbstractContextManager[object]]
-WRONG: dict[tuple[str, str], Broken] = {}
-
-
-def wrong(clause: str, name: str) -> Callable[[Broken], Broken]:
-    def add(broken: Broken) -> Broken:
-        WRONG[clause, name] = broken
-        return broken
-
-    return add
+WRONG = Mutants()
+wrong = WRONG.wrong
 
 
 @wrong("EXTERNAL AUTHENTICATE 3", "a failed proof takes no try")
@@ -217,7 +204,7 @@ for _clause in (
     "UNLOCK 4",
     "TERMINATE 3",
 ):
-    WRONG[_clause, "a key for the other use will do"] = _one_use
+    wrong(_clause, "a key for the other use will do")(_one_use)
 
 
 @wrong("STORE DATA 11", "the first credit information may have seen records")
@@ -339,12 +326,6 @@ def _() -> AbstractContextManager[object]:
     return handler(Ins.TERMINATE, terminate)
 
 
-@pytest.mark.parametrize(("clause", "name"), WRONG)
-def test_a_wrong_card_fails(clause: str, name: str) -> None:
-    def make() -> MutantCard:
-        return MutantCard(Mutant(name, clause, WRONG[clause, name]))
-
-    running = Running(stand_of(make(), make), [case for case in OURS if case.clause == clause])
-    with suppress(DeviationError):  # a card that is terminated or blocked by mistake cannot be met again
-        running.run()
-    assert clause in {result.case.clause for result in failures(running.results)}
+@pytest.mark.parametrize("mutant", WRONG, ids=lambda mutant: f"{mutant.clause}: {mutant.name}")
+def test_a_wrong_card_fails(mutant: Mutant) -> None:
+    assert mutant.clause in failing_clauses([case for case in OURS if case.clause == mutant.clause], mutant.broken)

@@ -1,6 +1,5 @@
 """The cases on transfers hold on the model whatever its capacities and their order, and bite where it is tricky."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from random import Random
@@ -31,9 +30,10 @@ from saifu.conformance import (
     cases_9_flows,
 )
 from saifu.conformance.case import CASES
-from saifu.conformance.running import Outcome, Running, failures
+from saifu.conformance.running import Outcome, Running
 from tests.saifu.conformance.cards import blank_card, stand_of
-from tests.saifu.conformance.mutants import Handler, Mutant, MutantCard, handler, never, put
+from tests.saifu.conformance.case_runs import failed_in, failing_clauses
+from tests.saifu.conformance.mutants import Handler, Mutant, Mutants, handler, never, put
 
 MODULES = (
     cases_5_request,
@@ -49,11 +49,6 @@ MOST = 3_500
 """Exchanges that all of them take, at most, where the history has 16 records."""
 
 
-def run(running: Running) -> dict[str, str]:
-    """Names of the cases that failed, and why."""
-    return {result.case.name: result.why for result in failures(running.run())}
-
-
 # --- they hold -----------------------------------------------------------------------------------------------
 
 
@@ -67,7 +62,7 @@ def test_cases_hold_in_any_order_also_on_a_card_that_is_met_again(
     card = blank_card(protocol, history_places, unsettled_places)
     for seed in range(2):
         stand = stand_of(card)
-        assert run(Running(stand, Random(seed).sample(OURS, len(OURS)))) == {}
+        assert failed_in(Running(stand, Random(seed).sample(OURS, len(OURS)))) == {}
 
 
 def test_only_what_the_capacities_forbid_is_skipped() -> None:
@@ -82,16 +77,8 @@ def test_reasons_are_given_for_rows_that_no_case_reaches() -> None:
 
 # --- they bite -----------------------------------------------------------------------------------------------
 
-Broken = Callable[[], AbstractContextManager[object]]
-WRONG: dict[tuple[str, str], Broken] = {}
-
-
-def wrong(clause: str, name: str) -> Callable[[Broken], Broken]:
-    def add(broken: Broken) -> Broken:
-        WRONG[clause, name] = broken
-        return broken
-
-    return add
+WRONG = Mutants()
+wrong = WRONG.wrong
 
 
 @wrong("REQUEST", "a declined REQUEST closes the open one")
@@ -266,8 +253,6 @@ def _() -> AbstractContextManager[object]:
     return handler(Ins.PAY, pay)
 
 
-@pytest.mark.parametrize(("clause", "name"), WRONG)
-def test_a_wrong_card_fails(clause: str, name: str) -> None:
-    card = MutantCard(Mutant(name, clause, WRONG[clause, name]))
-    failed = run(Running(stand_of(card), [case for case in OURS if case.clause == clause]))
-    assert any(title.startswith(f"{clause} [") for title in failed)
+@pytest.mark.parametrize("mutant", WRONG, ids=lambda mutant: f"{mutant.clause}: {mutant.name}")
+def test_a_wrong_card_fails(mutant: Mutant) -> None:
+    assert mutant.clause in failing_clauses([case for case in OURS if case.clause == mutant.clause], mutant.broken)

@@ -3,11 +3,10 @@
 import pytest
 
 from saifu.conformance.case import Case
-from saifu.conformance.running import Running, failures
 from saifu.conformance.suite import suite
 from tests.saifu.conformance import mutants_card, mutants_purse
-from tests.saifu.conformance.cards import stand_of
-from tests.saifu.conformance.mutants import MUTANTS, Mutant, MutantCard
+from tests.saifu.conformance.case_runs import failing_clauses
+from tests.saifu.conformance.mutants import MUTANTS, Mutant
 
 MODULES = (mutants_card, mutants_purse)
 """They add their mutants when they are imported."""
@@ -23,13 +22,6 @@ def of_section(clause: str) -> list[Case]:
     return [case for case in CASES if heading(case.clause) == heading(clause)]
 
 
-def failed_at(mutant: Mutant) -> set[str]:
-    """Clauses at which a wrong card fails, of the section that it breaks."""
-    running = Running(stand_of(MutantCard(mutant), lambda: MutantCard(mutant)), of_section(mutant.clause))
-    running.run()
-    return {result.case.clause for result in failures(running.results)}
-
-
 def test_there_are_enough_of_them() -> None:
     assert len(MUTANTS) >= 40
     assert {mutant.broken.__module__ for mutant in MUTANTS} == {module.__name__ for module in MODULES}
@@ -38,7 +30,7 @@ def test_there_are_enough_of_them() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.clause}: {mutant.name}")
 def test_a_wrong_card_fails_at_its_clause(mutant: Mutant) -> None:
-    clauses = failed_at(mutant)
+    clauses = failing_clauses(of_section(mutant.clause), mutant.broken)
     if heading(mutant.clause) == mutant.clause:
         assert {heading(clause) for clause in clauses} & {mutant.clause}
     else:
