@@ -37,6 +37,7 @@ __all__ = [
     "open_slot",
     "parse_amount",
     "read_pin",
+    "say",
 ]
 
 PIN_LENGTHS = range(4, 9)
@@ -126,7 +127,12 @@ def emit(as_json: bool, document: dict[str, Any], lines: Iterable[str]) -> None:
         typer.echo(json.dumps(document))
         return
     for line in lines:
-        typer.echo("\n".join(map(visible, line.split("\n"))))
+        say(line)
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print lines for people, in which nothing can steer a terminal; ``error``: on standard error."""
+    typer.echo("\n".join(map(visible, text.split("\n"))), err=error)
 
 
 def read_pin(prompt: str, variable: str = PIN_VARIABLE, confirm: bool = False) -> bytes:

@@ -20,17 +20,18 @@ from host.connection import CardSlot
 from host.console import PIN_VARIABLE, Desk, JsonOption, ReaderOption, emit, open_slot
 from host.files import write_whole
 from host.secrets_input import PASSPHRASE_VARIABLE, read_digits, read_secret
+from host.secure_connection import KeysFor
 from host.session import PurseSession
 from personalization.batch import Batch, Line
 from personalization.diversification import SCHEMES, resetting_code
 from personalization.issuer_line import IssuerLine
 from personalization.journal import Journal
 from personalization.keystore import Keystore, MasterKey, ceremony, check_value, random_key
-from personalization.one import Letter, create_blank, personalize_card, require_blank
+from personalization.one import Letter, create_blank, keys_of, personalize_card, require_blank
 from personalization.orders import Order, OrderList
 from personalization.profile import Profile
 
-__all__ = ["IssuerDesk", "add_to"]
+__all__ = ["USUAL_KEY", "IssuerDesk", "add_to"]
 
 app = typer.Typer(help="Make cards: key ceremony, blank images, one card, a batch.", no_args_is_help=True)
 
@@ -44,6 +45,10 @@ _DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, writ
 _Letters = Annotated[Path | None, typer.Option("--letters", help="CSV file for PINs and resetting codes, mode 0600.")]
 
 
+USUAL_KEY = "cards"
+"""The master key that a ceremony makes, and cards get their keys from, unless another is named."""
+
+
 class IssuerDesk(Desk):
     """A desk from which the center can be asked for certificates."""
 
@@ -51,6 +56,18 @@ class IssuerDesk(Desk):
     def keystore_file(self) -> Path:
         """The file of master keys."""
         return self.home / "keystore.json"
+
+    def master(self, name: str, passphrase_file: Path | None) -> MasterKey:
+        """A master key of the key store; asks for its passphrase. Raises InputError."""
+        file = self.keystore_file
+        if not file.exists():
+            raise InputError(f"{file}: there is no key store yet; make one with: saifu personalize ceremony")
+        passphrase = read_secret("passphrase of the key store", PASSPHRASE_VARIABLE, passphrase_file)
+        return Keystore.read(file, passphrase).key(name)
+
+    def card_keys(self, name: str) -> KeysFor:
+        """How a card gets its keys from a master key in the key store; asks for its passphrase."""
+        return keys_of(self.master(name or USUAL_KEY, None))
 
     @abstractmethod
     def issuer_line(self, passphrase_file: Path | None) -> AbstractContextManager[IssuerLine]:
@@ -67,7 +84,7 @@ def _desk(context: typer.Context) -> IssuerDesk:
 @app.command("ceremony")
 def ceremony_command(
     context: typer.Context,
-    name: Annotated[str, typer.Option(help="Name of the new master key.")] = "cards",
+    name: Annotated[str, typer.Option(help="Name of the new master key.")] = USUAL_KEY,
     version: Annotated[int, typer.Option(help="Its key version, 1 to 127.")] = 1,
     bits: Annotated[int, typer.Option(help="128, 192 or 256.")] = 128,
     scheme: Annotated[str, typer.Option(help=f"Diversification: {' or '.join(SCHEMES)}.")] = "sp800-108",
@@ -104,12 +121,7 @@ def _component(path: Path, size: int) -> bytes:
 
 
 def _master(context: typer.Context, name: str, passphrase_file: Path | None) -> MasterKey:
-    file = _desk(context).keystore_file
-    if not file.exists():
-        raise InputError(f"{file}: there is no key store yet; make one with: saifu personalize ceremony")
-    return Keystore.read(file, read_secret("passphrase of the key store", PASSPHRASE_VARIABLE, passphrase_file)).key(
-        name
-    )
+    return _desk(context).master(name, passphrase_file)
 
 
 @app.command()
@@ -117,7 +129,7 @@ def blank(
     context: typer.Context,
     image: Annotated[Path, typer.Argument(help="The image file to make.")],
     profile: _Profile = "person",
-    key: _Key = "cards",
+    key: _Key = USUAL_KEY,
     passphrase_file: _Passphrase = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -133,7 +145,7 @@ def one(
     reader: ReaderOption,
     holder: Annotated[str, typer.Option(help="Whose card it becomes.")],
     profile: _Profile = "person",
-    key: _Key = "cards",
+    key: _Key = USUAL_KEY,
     letters: _Letters = None,
     passphrase_file: _Passphrase = None,
     dry_run: _DryRun = False,
@@ -175,7 +187,7 @@ def batch_command(
     reader: Annotated[str, typer.Option("--reader", "-r", help="Instead: a reader that takes card after card.")] = "",
     report: Annotated[Path | None, typer.Option("--report", help="Where the report goes, as JSON.")] = None,
     profile: _Profile = "person",
-    key: _Key = "cards",
+    key: _Key = USUAL_KEY,
     passphrase_file: _Passphrase = None,
     dry_run: _DryRun = False,
     as_json: JsonOption = False,

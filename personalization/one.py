@@ -10,13 +10,14 @@ from host.connection import CardSlot
 from host.issuer_session import IssuerData, IssuerSession
 from host.model import ChipKeys, create_card
 from host.scp03 import InitializeUpdateAnswer, StaticKeys
+from host.secure_connection import KeysFor
 from host.session import PurseSession, pin_block
 from personalization.diversification import static_keys
 from personalization.issuer_line import IssuerLine
 from personalization.keystore import MasterKey
 from personalization.profile import Profile
 
-__all__ = ["Letter", "create_blank", "personalize_card", "random_pin", "require_blank"]
+__all__ = ["Letter", "create_blank", "keys_of", "personalize_card", "random_pin", "require_blank"]
 
 _DIVERSIFICATION_SIZE = 10
 
@@ -54,12 +55,8 @@ def require_blank(session: PurseSession) -> None:
         raise RefusedError(f"card {session.card} is {status.state.text} already; put a blank card in")
 
 
-def personalize_card(slot: CardSlot, letter: Letter, profile: Profile, master: MasterKey, line: IssuerLine) -> None:
-    """Make the blank card in a slot the purse that the letter names, with the letter's codes.
-
-    Raises RefusedError for a card that is not blank, SecureChannelError when the master key is not the
-    card's (no try is burned), InputError for a PIN that is none. Interrupted, it can begin again.
-    """
+def keys_of(master: MasterKey) -> KeysFor:
+    """How a card gets its static keys from a master key, by what it answers to INITIALIZE UPDATE."""
 
     def keys_for(answer: InitializeUpdateAnswer) -> StaticKeys:
         """The static keys of the card that answered; raises InputError for another key version."""
@@ -67,6 +64,15 @@ def personalize_card(slot: CardSlot, letter: Letter, profile: Profile, master: M
             raise InputError(f"the card has key version {answer.key_version}, key {master.name} is {master.version}")
         return static_keys(master.key, master.scheme, answer.diversification_data, master.size)
 
+    return keys_for
+
+
+def personalize_card(slot: CardSlot, letter: Letter, profile: Profile, master: MasterKey, line: IssuerLine) -> None:
+    """Make the blank card in a slot the purse that the letter names, with the letter's codes.
+
+    Raises RefusedError for a card that is not blank, SecureChannelError when the master key is not the
+    card's (no try is burned), InputError for a PIN that is none. Interrupted, it can begin again.
+    """
     card = letter.card
     codes = (pin_block(letter.pin), pin_block(letter.resetting_code))
     data = IssuerData(profile.parameters(card, line.unit), line.public_keys, *codes)
@@ -74,7 +80,7 @@ def personalize_card(slot: CardSlot, letter: Letter, profile: Profile, master: M
         connection = slot.connect()
         with slot.transaction():
             require_blank(PurseSession(connection))
-            session = IssuerSession(connection, keys_for)
+            session = IssuerSession(connection, keys_of(master))
             session.personalize(data, lambda point: line.certify(card, point))
     finally:
         slot.close()

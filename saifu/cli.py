@@ -13,19 +13,14 @@ import center.cli
 import host.cli
 import personalization.cli
 from apdu.errors import InputError, SaifuError, StoreError
-from apdu.trace.row import visible
 from center.line import LocalLine
 from center.opening import open_center
 from host.card_cli import UnexpectedAnswerError
+from host.console import say
 from host.recording import TRACE, TraceFile
-from host.scp03 import InitializeUpdateAnswer, StaticKeys
-from host.secrets_input import PASSPHRASE_VARIABLE, read_secret
-from host.secure_connection import KeysFor
 from host.terminal.line import CenterLine
 from host.trace_cli import app as trace_app
-from personalization.diversification import static_keys
 from personalization.issuer_line import IssuerLine
-from personalization.keystore import Keystore
 from saifu import __version__
 from saifu.conformance.cli import app as conformance_app
 from saifu.conformance.trace_cli import diff
@@ -44,29 +39,8 @@ app = typer.Typer(
 )
 
 
-_USUAL_KEY = "cards"
-"""The master key that a ceremony makes unless it is told otherwise."""
-
-
 class FrontDoor(personalization.cli.IssuerDesk):
     """The desk: everything under one home folder, the center in this process."""
-
-    def card_keys(self, name: str) -> KeysFor:
-        """How a card gets its keys from a master key in the key store; asks for its passphrase."""
-        if not self.keystore_file.exists():
-            raise InputError(f"{self.keystore_file}: there is no key store; make one with: saifu personalize ceremony")
-        store = Keystore.read(self.keystore_file, read_secret("passphrase of the key store", PASSPHRASE_VARIABLE, None))
-        master = store.key(name or _USUAL_KEY)
-
-        def keys_for(answer: InitializeUpdateAnswer) -> StaticKeys:
-            """The keys of the card that answered; raises InputError for another key version."""
-            if answer.key_version != master.version:
-                raise InputError(
-                    f"the card has key version {answer.key_version}, key {master.name} is {master.version}"
-                )
-            return static_keys(master.key, master.scheme, answer.diversification_data, master.size)
-
-        return keys_for
 
     @contextmanager
     def line(self) -> Iterator[CenterLine]:
@@ -143,5 +117,5 @@ def _fail(error: SaifuError) -> int:
         seen = error.document if isinstance(error, UnexpectedAnswerError) else {}
         failure = {"kind": type(error).__name__, "message": str(error), "exit_code": code}
         typer.echo(json.dumps(seen | {"error": failure}))
-    typer.echo("\n".join(visible(line) for line in f"saifu: {error}".split("\n")), err=True)
+    say(f"saifu: {error}", error=True)
     return code

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from apdu.errors import PcscUnavailableError
+from apdu.protocol import Protocol
 from host.virtual.ccid import NAK, CcidReader, Execute, FrameParser, Message, MuteError, RemovedError, frame
 from host.virtual.parts import find_libccid
 from host.virtual.t0 import T0Card
@@ -175,7 +176,7 @@ class SerialSlot:
         self._powered = True
         if not (atr := card.receive(_ATR_SECONDS)):
             raise MuteError
-        self._contacts = T1Card() if _speaks_t1(atr) else T0Card()
+        self._contacts = T1Card() if Protocol.offered_by(atr) is Protocol.T1 else T0Card()
         return atr
 
     def power_off(self) -> None:
@@ -221,12 +222,6 @@ class SerialSlot:
 
     def _response(self) -> bytes | None:
         return _WRONG_LENGTH if self._declined else self._link().receive(_MORE_TIME_SECONDS)
-
-
-def _speaks_t1(atr: bytes) -> bool:
-    """Whether TD1 names T=1 (ISO 7816-3 clause 8.2.3): what a card offers first needs no negotiation."""
-    place = 2 + (atr[1] >> 4 & 7).bit_count() if len(atr) > 1 and atr[1] & 0x80 else len(atr)
-    return len(atr) > place and atr[place] & 0x0F == 1
 
 
 class SerialReader:

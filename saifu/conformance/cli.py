@@ -19,7 +19,7 @@ from apdu.identity import TEST_ISSUER
 from apdu.protocol import Protocol
 from apdu.trace.row import visible
 from host.channel_keys import read_channel_keys
-from host.console import JsonOption, emit, open_slot
+from host.console import JsonOption, emit, open_slot, say
 from host.files import require_folder, require_replaceable, write_whole
 from host.model import HISTORY_RANGE, UNSETTLED_RANGE, ModelSlot, create_card, memory_card
 from host.pcsc import PcscSlot
@@ -214,7 +214,7 @@ def _watch(progress: Progress, cases: int, quiet: bool) -> Callable[[Result], ob
         progress.update(task, advance=1, description=f"{result.case.clause} [{result.case.state.text}]".ljust(40)[:40])
         if result.outcome is Outcome.FAILED and not quiet:
             for line in (f"FAILED  {result.case.name}", f"  {result.why}", *deviation_lines(result.deviation)):
-                typer.echo(visible(line))
+                say(line)
 
     return watch
 

@@ -40,12 +40,9 @@ def readings_of(recording: Recording, listener: Listener | None = None) -> Itera
 
 
 def protocol_of(recording: Recording) -> Protocol:
-    """The protocol that the first ATR offers first (ISO 7816-3 clause 8.2.3); T=1 where no ATR is known."""
+    """The protocol that the first ATR offers first; T=1 where no ATR is known."""
     atr = next((session.atr for session in recording.sessions if session.atr), b"")
-    if not atr:
-        return Protocol.T1
-    place = 2 + (atr[1] >> 4 & 7).bit_count() if len(atr) > 1 and atr[1] & 0x80 else len(atr)
-    return Protocol.T1 if len(atr) > place and atr[place] & 0x0F == 1 else Protocol.T0
+    return Protocol.offered_by(atr) if atr else Protocol.T1
 
 
 def image_keys(image: bytes) -> StaticKeys:

@@ -6,8 +6,8 @@ from functools import cache
 
 from apdu.trace import own
 from apdu.trace.detection import FORMS, Form
-from apdu.trace.model import Exchange, Item, Remark, Reset
-from tests.apdu.trace.forms.samples import ATR, CAPTURES, FOLDER, SAMPLES, SLOTS, session
+from apdu.trace.model import Exchange
+from tests.apdu.trace.forms.samples import CAPTURES, FOLDER, SAMPLES, SESSION
 
 __all__ = ["ODD", "seeds", "words"]
 
@@ -37,16 +37,6 @@ ODD = (
 
 _PIECE = 1500
 """Bytes of a piece of a long sample, for inputs that are short and quick."""
-_SCENE: tuple[Item, ...] = (
-    Reset(ATR, SLOTS[0], 1795309766.25),
-    *(
-        Exchange(command, answer, SLOTS[number % 2], 1795309767.0 + number / 8, 0.000247)
-        for number, (command, answer) in enumerate(session("63C2"))
-    ),
-    Exchange(b"\x00\x20\x00\x81\x08" + bytes(8), b"\x90\x00", SLOTS[0], None, None, (("command", 5, 13),)),
-    Exchange(bytes.fromhex("00B2010400"), None, SLOTS[1], 1795309769.0, 1.5),
-    Remark("the card was taken out", SLOTS[1], 1795309770.5),
-)
 _FOREIGN = (
     ("00A4040007A0000000031010", "6F1A8407A0000000031010A50F500456495341870101BF0C03DF01019000"),
     ("80A8000002830000", "770E82025800940808010100100103009000"),
@@ -66,8 +56,8 @@ _FOREIGN = (
 
 def _recorded() -> bytes:
     """What a recording has: commands and answers in lines of their own, and the cut of a crash."""
-    rows = [own.header("fuzz"), own.encode(_SCENE[0])]
-    for item in _SCENE:
+    rows = [own.header("fuzz"), own.encode(SESSION[0])]
+    for item in SESSION:
         if isinstance(item, Exchange):
             rows += [own.encode_sent(item), own.encode_answer(item)]
     return "\n".join([*rows, rows[-1][:20], *rows[:4]]).encode()
@@ -75,7 +65,7 @@ def _recorded() -> bytes:
 
 def _of_form(form: Form) -> Iterator[bytes]:
     if form.write is not None:
-        for scene in (_SCENE, _SCENE[:2]):
+        for scene in (SESSION, SESSION[:2]):
             yield b"".join(form.write(scene))
     if form.name == "saifu":
         yield _recorded()

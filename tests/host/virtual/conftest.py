@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from apdu.identity import Role
+from host.model import CardFile, create_card
 from host.virtual.reader import VirtualReader
 from tests.host.virtual.echo_card import ATR_T0, ATR_T1, PROGRAM
+from tests.issuer import CHIP, Issuer
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,16 @@ def t0_image(tmp_path: Path) -> Path:
 def atr_file(path: Path, atr: bytes) -> Path:
     path.write_text(atr.hex())
     return path
+
+
+@pytest.fixture
+def purses(tmp_path: Path) -> list[Path]:
+    """A float with 100.00 and an empty purse, as image files."""
+    issuer = Issuer()
+    images = [tmp_path / "float.card", tmp_path / "person.card"]
+    for serial, (image, money) in enumerate(zip(images, (10_000, 0), strict=True), 1):
+        create_card(image, CHIP, 64, 4)
+        card = CardFile(image)
+        issuer.personalize(card, issuer.parameters(serial, Role.FLOAT if money else Role.PERSON, money))
+        card.close()
+    return images

@@ -9,31 +9,18 @@ from pathlib import Path
 import pytest
 
 from apdu.errors import ReaderError
-from apdu.identity import AID, Role
+from apdu.identity import AID
 from applet_model.card import Protocol, answer_to_reset
-from host.model import CardFile, create_card
 from host.pcsc import PcscSlot
 from host.session import PurseSession
 from host.terminal.transfer import resume, transfer
 from host.virtual.cards import CARD_PROGRAM, CardProcess
 from host.virtual.reader import VirtualReader
-from tests.issuer import CHIP, NOW, Issuer
+from tests.issuer import NOW, Issuer
 
 pytestmark = pytest.mark.pcsc
 
 ISSUER = Issuer()
-
-
-@pytest.fixture
-def purses(tmp_path: Path) -> list[Path]:
-    """A float with 100.00 and an empty purse, as image files."""
-    images = [tmp_path / "float.card", tmp_path / "person.card"]
-    for serial, (image, money) in enumerate(zip(images, (10_000, 0), strict=True), 1):
-        create_card(image, CHIP, 64, 4)
-        card = CardFile(image)
-        ISSUER.personalize(card, ISSUER.parameters(serial, Role.FLOAT if money else Role.PERSON, money))
-        card.close()
-    return images
 
 
 @contextmanager

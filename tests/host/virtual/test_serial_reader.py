@@ -18,9 +18,9 @@ import pytest
 
 pytest.importorskip("termios", reason="the serial reader is for POSIX systems")
 
-from apdu.identity import AID, Role
+from apdu.identity import AID
 from applet_model.card import answer_to_reset
-from host.model import CardFile, Protocol, create_card
+from host.model import Protocol
 from host.virtual import serial_reader
 from host.virtual.ccid import NAK, FrameParser, Message, frame
 from host.virtual.parts import find_driver
@@ -28,7 +28,7 @@ from host.virtual.serial_reader import SerialReader, SerialSlot
 from host.virtual.vpcd import SimulatedCard, VpcdLink, connect
 from tests.host.virtual.echo_card import ATR_T0, ATR_T1, COUNT, EchoCard
 from tests.host.virtual.t1_device import T1Device, block
-from tests.issuer import CHIP, Issuer
+from tests.issuer import Issuer
 
 ROOT = Path(__file__).parents[3]
 OK = b"\x90\x00"
@@ -309,18 +309,6 @@ if True:
     print([session.select().status.balance for session in (payer, payee)])
 """
 needs_libccid = pytest.mark.skipif(find_driver("serial/libccidtwin.so") is None, reason="needs libccid")
-
-
-@pytest.fixture
-def purses(tmp_path: Path) -> list[Path]:
-    """A float with 100.00 and an empty purse, as image files."""
-    images = [tmp_path / "float.card", tmp_path / "person.card"]
-    for serial, (image, money) in enumerate(zip(images, (10_000, 0), strict=True), 1):
-        create_card(image, CHIP, 64, 4)
-        card = CardFile(image)
-        ISSUER.personalize(card, ISSUER.parameters(serial, Role.FLOAT if money else Role.PERSON, money))
-        card.close()
-    return images
 
 
 @pytest.fixture(params=[Protocol.T1, Protocol.T0], ids=["T1", "T0"])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from apdu.trace.model import Exchange, Item
+from apdu.trace.model import Exchange, Item, Remark, Reset
 
 FOLDER = Path(__file__).resolve().parents[3] / "vectors" / "traces"
 ATR = bytes.fromhex("3B8B0180738621C065534149465533")
@@ -75,3 +75,16 @@ CAPTURES = ("gsmtap-ethernet.pcap", "gsmtap-ethernet-ns.pcap", "gsmtap-cooked.pc
 
 def exchanges(items: list[Item]) -> list[Exchange]:
     return [item for item in items if isinstance(item, Exchange)]
+
+
+SESSION: list[Item] = [
+    Reset(ATR, SLOTS[0], 1795309766.25),
+    *[
+        Exchange(command, answer, SLOTS[number % 2], 1795309767.0 + number / 8, 0.000247)
+        for number, (command, answer) in enumerate(session("63C2"))
+    ],
+    Exchange(b"\x00\x20\x00\x81\x08" + bytes(8), b"\x90\x00", SLOTS[0], None, None, (("command", 5, 13),)),
+    Exchange(bytes.fromhex("00B2010400"), None, SLOTS[1], 1795309769.0, 1.5),
+    Remark("the card was taken out", SLOTS[1], 1795309770.5),
+]
+"""A session over two slots with all that an own trace can tell: reset, blanked bytes, no answer, remark."""

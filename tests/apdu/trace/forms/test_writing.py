@@ -14,21 +14,10 @@ from hypothesis import strategies as st
 from apdu.errors import FormatError
 from apdu.trace.detection import FORMS, Form, form_named, form_of
 from apdu.trace.model import Exchange, Item, Remark, Reset
-from tests.apdu.trace.forms.samples import ATR, SLOTS, session
+from tests.apdu.trace.forms.samples import ATR, SESSION
 
 WRITTEN = tuple(form for form in FORMS[1:] if form.write is not None)
 every_written = pytest.mark.parametrize("form", WRITTEN, ids=lambda form: form.name)
-SESSION: list[Item] = [
-    Reset(ATR, SLOTS[0], 1795309766.25),
-    *[
-        Exchange(command, answer, SLOTS[number % 2], 1795309767.0 + number / 8, 0.000247)
-        for number, (command, answer) in enumerate(session("63C2"))
-    ],
-    Exchange(b"\x00\x20\x00\x81\x08" + bytes(8), b"\x90\x00", SLOTS[0], None, None, (("command", 5, 13),)),
-    Exchange(bytes.fromhex("00B2010400"), None, SLOTS[1], 1795309769.0, 1.5),
-    Remark("the card was taken out", SLOTS[1], 1795309770.5),
-]
-
 times = st.none() | st.integers(1, 1 << 51).map(lambda ticks: ticks / 1e6)
 slots = st.sampled_from(["", "A", "vpcd 00 01", "読取機"])
 texts = st.text(max_size=30).map(lambda text: re.sub(r"\W+", " ", text).strip()).filter(bool)
