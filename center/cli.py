@@ -25,7 +25,7 @@ from host.console import JsonOption, desk, emit, parse_amount
 from host.files import write_whole
 from host.secrets_input import PASSPHRASE_VARIABLE, read_secret
 
-__all__ = ["add_to"]
+__all__ = ["app"]
 
 app = typer.Typer(help="The center: keys, registry, reports, editions, float.", no_args_is_help=True)
 
@@ -192,7 +192,4 @@ def cards(context: typer.Context, passphrase_file: PassphraseOption = None, as_j
     emit(as_json, {"cards": rows}, lines)
 
 
-def add_to(front: typer.Typer) -> None:
-    """Add the center's group to the front door."""
-    broadcast_cli.add_to(app)
-    front.add_typer(app, name="center")
+broadcast_cli.add_to(app)

@@ -12,7 +12,7 @@ from host.secrets_input import read_digits
 from host.session import pin_block
 from host.terminal.atm import Atm
 from host.terminal.line import CenterLine
-from host.terminal_cli import Panel, transfer_document
+from host.terminal_cli import Panel, open_store, transfer_document
 
 __all__ = ["app"]
 
@@ -24,9 +24,8 @@ _Amount = Annotated[str, typer.Argument(help="Amount, as in 12.50.")]
 @contextmanager
 def _online(context: typer.Context, panel: Panel) -> Iterator[tuple[Atm, CenterLine]]:
     """An ATM and its line."""
-    at = desk(context)
-    atm = Atm(at.store(), panel.display, panel.input)
-    with at.line() as line:
+    atm = Atm(open_store(context), panel.display, panel.input)
+    with desk(context).line() as line:
         yield atm, line
 
 
@@ -64,7 +63,7 @@ def unblock(context: typer.Context, reader: ReaderOption, as_json: JsonOption = 
     panel = Panel.make(as_json)
     code = pin_block(read_digits("resetting code", "SAIFU_RESETTING_CODE", None, range(8, 9)))
     new = read_pin("new PIN", "SAIFU_NEW_PIN", confirm=True)
-    Atm(desk(context).store(), panel.display, panel.input).unblock_pin(open_slot(reader), code, new)
+    Atm(open_store(context), panel.display, panel.input).unblock_pin(open_slot(reader), code, new)
     panel.result(as_json, {"unblocked": True}, "the PIN is unblocked")
 
 

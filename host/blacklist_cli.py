@@ -1,7 +1,7 @@
-"""``saifu terminal import|listen|policy|status``: how the blacklist comes into a terminal, and what it does with it."""
+"""``saifu terminal``: how the blacklist comes into a terminal, and what it does with it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -22,10 +22,14 @@ from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.listening import Listener
 from host.terminal.listening_note import ListeningNote, listeners, noting
 from host.terminal.stale_policy import StaleAction, StalePolicy
+from host.terminal_cli import check, open_store
 
-__all__ = ["add_to"]
+__all__ = ["app"]
+
+app = typer.Typer(help="The terminal's blacklist, and the check of a card at insertion.", no_args_is_help=True)
 
 
+@app.command("import")
 def import_command(
     context: typer.Context,
     files: Annotated[
@@ -62,9 +66,10 @@ def _import(folder: Path, raw: bytes, now: int | None) -> str:
     return f"this terminal trusts issuer {store.trust.issuer}, currency {store.trust.unit.code}"
 
 
+@app.command()
 def status(context: typer.Context, as_json: JsonOption = False) -> None:
     """Say which edition is in force, how old it is, and what happens when it is too old."""
-    store, now = desk(context).store(), int(time.time())
+    store, now = open_store(context), int(time.time())
     keys, edition = store.cipher_keys, store.edition
     stale = store.staleness(now)
     document: dict[str, Any] = {
@@ -116,6 +121,7 @@ def _policy_text(store: BlacklistStore) -> str:
     return texts[store.policy.action]
 
 
+@app.command()
 def policy(
     context: typer.Context,
     action: Annotated[StaleAction, typer.Argument(help="What to do with business while the list is old.")],
@@ -123,7 +129,7 @@ def policy(
     as_json: JsonOption = False,
 ) -> None:
     """Choose what this terminal does while its list is old: warn, cap the amount, or refuse."""
-    store = desk(context).store()
+    store = open_store(context)
     if (action is StaleAction.CAP) != bool(cap):
         raise InputError("--cap AMOUNT goes with cap, and only with it: saifu terminal policy cap --cap 10.00")
     store.policy = StalePolicy(action, parse_amount(cap, store.trust.unit) if cap else 0)
@@ -131,6 +137,7 @@ def policy(
     emit(as_json, document, [f"with an old list: {_policy_text(store)}"])
 
 
+@app.command()
 def listen(
     context: typer.Context,
     air: AirOption,
@@ -144,7 +151,7 @@ def listen(
 
     Exit code 0 when the list on the air is in force at the end, 1 when it is not.
     """
-    store = desk(context).store()
+    store = open_store(context)
     with ProgressScreen(quiet=as_json) as screen, noting(store.folder, air) as note:
         listener = Listener(store, screen.tell)
         with suppress(KeyboardInterrupt):  # Ctrl-C is how somebody ends a receiver that listens all the time
@@ -183,13 +190,4 @@ def _object_text(edition: int, span: int) -> str:
     return f"edition {edition}, {f'step from {(edition - span) & 0xFFFF}' if span else 'full list'}"
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the terminal's group."""
-    commands: dict[str, Callable[..., None]] = {
-        "import": import_command,
-        "listen": listen,
-        "policy": policy,
-        "status": status,
-    }
-    for name, command in commands.items():
-        app.command(name)(command)
+app.command()(check)

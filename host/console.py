@@ -21,9 +21,7 @@ from host.replay import REPLAY, ReplaySlot, load
 from host.secrets_input import read_digits
 from host.secure_connection import KeysFor
 from host.session import pin_block
-from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.line import CenterLine
-from host.terminal.sales import SalesStore
 from host.terminal.steps import Step
 
 __all__ = [
@@ -66,14 +64,6 @@ class Desk(ABC):
     def terminal_folder(self) -> Path:
         """Folder of the terminal: trust, blacklist, sales."""
         return self.home / "terminal"
-
-    def store(self) -> BlacklistStore:
-        """The terminal's blacklist store; raises InputError when there is none."""
-        return BlacklistStore(self.terminal_folder)
-
-    def sales(self) -> SalesStore:
-        """The terminal's sales stores."""
-        return SalesStore(self.terminal_folder / "sales.sqlite")
 
     @abstractmethod
     def card_keys(self, name: str) -> KeysFor:

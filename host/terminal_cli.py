@@ -1,4 +1,4 @@
-"""``saifu terminal``, ``remit`` and ``pos``: purse terminal and POS from the command line."""
+"""``saifu remit``, ``pos`` and ``terminal check``: purse terminal and POS from the command line."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from apdu.money import Currency, Money
-from host import blacklist_cli
 from host.card_cli import date_text, record_document, record_line
 from host.console import (
     JsonOption,
@@ -18,18 +17,27 @@ from host.console import (
     open_slot,
     parse_amount,
 )
+from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.pos import PointOfSale
 from host.terminal.purse_terminal import PurseTerminal
+from host.terminal.sales import SalesStore
 from host.terminal.transfer import Transfer
 
-__all__ = ["Panel", "pos_app", "remit", "terminal_app", "transfer_document"]
+__all__ = ["Panel", "check", "open_store", "pos_app", "remit", "transfer_document"]
 
-terminal_app = typer.Typer(help="The terminal's blacklist, and the check of a card at insertion.", no_args_is_help=True)
-blacklist_cli.add_to(terminal_app)
 pos_app = typer.Typer(help="A POS: sell, and see what was sold.", no_args_is_help=True)
 
 _Amount = Annotated[str, typer.Argument(help="Amount, as in 12.50.")]
 _MerchantOption = Annotated[str, typer.Option("--merchant", "-m", help="The merchant's card: like --reader.")]
+
+
+def open_store(context: typer.Context) -> BlacklistStore:
+    """The terminal's blacklist store; raises InputError when there is none."""
+    return BlacklistStore(desk(context).terminal_folder)
+
+
+def _open_sales(context: typer.Context) -> SalesStore:
+    return SalesStore(desk(context).terminal_folder / "sales.sqlite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,10 @@ class Panel:
         emit(as_json, document | {"steps": self.display.steps}, [line])
 
 
-@terminal_app.command()
 def check(context: typer.Context, reader: ReaderOption, as_json: JsonOption = False) -> None:
     """Check a card at insertion (fig. 3): a listed one is locked out, a clean one shows balance and history."""
     panel = Panel.make(as_json)
-    terminal = PurseTerminal(desk(context).store(), panel.display, panel.input)
+    terminal = PurseTerminal(open_store(context), panel.display, panel.input)
     seen = terminal.insert(open_slot(reader))
     unit = terminal.store.trust.unit
     document = {"card": seen.card.text, "balance": seen.balance, "history": list(map(record_document, seen.history))}
@@ -70,7 +77,7 @@ def remit(
 ) -> None:
     """Move money from one card to another (fig. 2)."""
     panel = Panel.make(as_json)
-    terminal = PurseTerminal(desk(context).store(), panel.display, panel.input)
+    terminal = PurseTerminal(open_store(context), panel.display, panel.input)
     units = parse_amount(amount, terminal.store.trust.unit)
     done = terminal.remit(open_slot(reader), open_slot(to), units)
     panel.result(as_json, transfer_document(done), f"moved {terminal.money(done.amount)}")
@@ -93,12 +100,12 @@ def sell(
     as_json: JsonOption = False,
 ) -> None:
     """Sell something for an amount (fig. 5)."""
-    at, panel = desk(context), Panel.make(as_json)
-    pos = PointOfSale(at.store(), panel.display, panel.input)
+    panel = Panel.make(as_json)
+    pos = PointOfSale(open_store(context), panel.display, panel.input)
     units = parse_amount(amount, pos.store.trust.unit)
-    customer, till, stores = open_slot(reader), open_slot(merchant), at.sales()
+    customer, till, stores = open_slot(reader), open_slot(merchant), _open_sales(context)
     if online:
-        with at.line() as line:
+        with desk(context).line() as line:
             done = pos.sell(customer, till, units, stores, line)
     else:
         done = pos.sell(customer, till, units, stores)
@@ -108,8 +115,7 @@ def sell(
 @pos_app.command()
 def sales(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show sales amount (32) and sales history (33)."""
-    at = desk(context)
-    unit, stores = at.store().trust.unit, at.sales()
+    unit, stores = open_store(context).trust.unit, _open_sales(context)
     merchants: list[dict[str, Any]] = [
         {
             "merchant": merchant.text,

@@ -3,9 +3,7 @@
 import csv
 import json
 import os
-from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,21 +15,20 @@ from rich.progress import Progress
 from apdu.errors import InputError, RefusedError
 from apdu.money import currency
 from host.connection import CardSlot
-from host.console import PIN_VARIABLE, Desk, JsonOption, ReaderOption, emit, open_slot
+from host.console import PIN_VARIABLE, JsonOption, ReaderOption, emit, open_slot
 from host.files import write_whole
 from host.secrets_input import PASSPHRASE_VARIABLE, read_digits, read_secret
-from host.secure_connection import KeysFor
 from host.session import PurseSession
 from personalization.batch import Batch, Line
+from personalization.desk import USUAL_KEY, issuer_desk
 from personalization.diversification import SCHEMES, resetting_code
-from personalization.issuer_line import IssuerLine
 from personalization.journal import Journal
 from personalization.keystore import Keystore, MasterKey, ceremony, check_value, random_key
-from personalization.one import Letter, create_blank, keys_of, personalize_card, require_blank
+from personalization.one import Letter, create_blank, personalize_card, require_blank
 from personalization.orders import Order, OrderList
 from personalization.profile import Profile
 
-__all__ = ["USUAL_KEY", "IssuerDesk", "add_to"]
+__all__ = ["app"]
 
 app = typer.Typer(help="Make cards: key ceremony, blank images, one card, a batch.", no_args_is_help=True)
 
@@ -43,42 +40,6 @@ _Passphrase = Annotated[
 ]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")]
 _Letters = Annotated[Path | None, typer.Option("--letters", help="CSV file for PINs and resetting codes, mode 0600.")]
-
-
-USUAL_KEY = "cards"
-"""The master key that a ceremony makes, and cards get their keys from, unless another is named."""
-
-
-class IssuerDesk(Desk):
-    """A desk from which the center can be asked for certificates."""
-
-    @property
-    def keystore_file(self) -> Path:
-        """The file of master keys."""
-        return self.home / "keystore.json"
-
-    def master(self, name: str, passphrase_file: Path | None) -> MasterKey:
-        """A master key of the key store; asks for its passphrase. Raises InputError."""
-        file = self.keystore_file
-        if not file.exists():
-            raise InputError(f"{file}: there is no key store yet; make one with: saifu personalize ceremony")
-        passphrase = read_secret("passphrase of the key store", PASSPHRASE_VARIABLE, passphrase_file)
-        return Keystore.read(file, passphrase).key(name)
-
-    def card_keys(self, name: str) -> KeysFor:
-        """How a card gets its keys from a master key in the key store; asks for its passphrase."""
-        return keys_of(self.master(name or USUAL_KEY, None))
-
-    @abstractmethod
-    def issuer_line(self, passphrase_file: Path | None) -> AbstractContextManager[IssuerLine]:
-        """The line to the center."""
-
-
-def _desk(context: typer.Context) -> IssuerDesk:
-    found = context.find_object(IssuerDesk)  # type: ignore[type-abstract]  # any desk with a center will do
-    if found is None:
-        raise InputError("this command is part of saifu: run it as saifu …")
-    return found
 
 
 @app.command("ceremony")
@@ -95,7 +56,7 @@ def ceremony_command(
     as_json: JsonOption = False,
 ) -> None:
     """Make a master key, at random or of 2 to 8 components, and keep it encrypted; shows check values only."""
-    file = _desk(context).keystore_file
+    file = issuer_desk(context).keystore_file
     if bits not in (128, 192, 256):
         raise InputError(f"--bits {bits}: AES keys have 128, 192 or 256 bits")
     components = [_component(path, bits // 8) for path in component or []]
@@ -120,10 +81,6 @@ def _component(path: Path, size: int) -> bytes:
     return component
 
 
-def _master(context: typer.Context, name: str, passphrase_file: Path | None) -> MasterKey:
-    return _desk(context).master(name, passphrase_file)
-
-
 @app.command()
 def blank(
     context: typer.Context,
@@ -135,7 +92,7 @@ def blank(
 ) -> None:
     """Make the image of a blank card, as it comes from the card maker: with diversified keys in it."""
     chosen = Profile.load(profile, currency("EUR"))
-    create_blank(image, _master(context, key, passphrase_file), chosen)
+    create_blank(image, issuer_desk(context).master(key, passphrase_file), chosen)
     emit(as_json, {"image": str(image), "profile": profile}, [f"{image}: a blank card, laid out for profile {profile}"])
 
 
@@ -152,8 +109,8 @@ def one(
     as_json: JsonOption = False,
 ) -> None:
     """Personalize the blank card in a reader; asks for its PIN, or takes SAIFU_PIN."""
-    master = _master(context, key, passphrase_file)
-    with _desk(context).issuer_line(passphrase_file) as line:
+    master = issuer_desk(context).master(key, passphrase_file)
+    with issuer_desk(context).issuer_line(passphrase_file) as line:
         chosen, slot = Profile.load(profile, line.unit), open_slot(reader)
         _look(slot)
         if dry_run:
@@ -196,8 +153,8 @@ def batch_command(
     wanted = OrderList.load(orders)
     if letters is None and any(order.pin is None for order in wanted.orders):
         raise InputError("rows without a PIN get a random one: say with --letters where it is written")
-    master = _master(context, key, passphrase_file)
-    with _desk(context).issuer_line(passphrase_file) as line:
+    master = issuer_desk(context).master(key, passphrase_file)
+    with issuer_desk(context).issuer_line(passphrase_file) as line:
         chosen = Profile.load(profile, line.unit)
         if dry_run:
             text = f"dry run: {len(wanted.orders)} rows, profile and key are in order"
@@ -291,8 +248,3 @@ def _report(done: list[Line], path: Path | None, as_json: bool) -> None:
         f", {document['earlier']} were made before" if document["earlier"] else ""
     )
     emit(as_json, document, [f"{row['card']}  {row['holder']}" for row in rows] + [text])
-
-
-def add_to(front: typer.Typer) -> None:
-    """Add the personalization group to the front door."""
-    front.add_typer(app, name="personalize")

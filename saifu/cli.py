@@ -9,28 +9,22 @@ from typing import Annotated
 
 import typer
 
-import center.cli
-import host.cli
-import personalization.cli
 from apdu.errors import InputError, SaifuError, StoreError
-from center.line import LocalLine
-from center.opening import open_center
 from host.card_cli import UnexpectedAnswerError
 from host.console import say
 from host.recording import TRACE, TraceFile
 from host.terminal.line import CenterLine
-from host.trace_cli import app as trace_app
+from personalization.desk import IssuerDesk
 from personalization.issuer_line import IssuerLine
 from saifu import __version__
-from saifu.conformance.cli import app as conformance_app
-from saifu.conformance.trace_cli import diff
-from saifu.demo_cli import demo
+from saifu.command_table import Rooms
 from saifu.exit_codes import exit_code
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="saifu",
+    cls=Rooms,
     help="saifu, an offline electronic purse that one can run on a desk. See it work: saifu demo. "
     "Begin yourself: saifu center init.",
     no_args_is_help=True,
@@ -39,18 +33,23 @@ app = typer.Typer(
 )
 
 
-class FrontDoor(personalization.cli.IssuerDesk):
-    """The desk: everything under one home folder, the center in this process."""
+class FrontDoor(IssuerDesk):
+    """The desk: everything under one home folder, the center in this process, loaded when it is asked."""
 
     @contextmanager
     def line(self) -> Iterator[CenterLine]:
         """The line to the center; asks for its passphrase."""
+        from center.line import LocalLine
+        from center.opening import open_center
+
         with open_center(self.center_folder) as opened:
             yield LocalLine(opened)
 
     @contextmanager
     def issuer_line(self, passphrase_file: Path | None) -> Iterator[IssuerLine]:
         """The line for certificates."""
+        from center.opening import open_center
+
         with open_center(self.center_folder, passphrase_file) as opened:
             yield opened
 
@@ -78,14 +77,6 @@ def root(
     del version
     TRACE.set(context.with_resource(TraceFile(trace, f"saifu {__version__}")) if trace else None)
     context.obj = FrontDoor(home or Path(typer.get_app_dir("saifu")))
-
-
-personalization.cli.add_to(app)
-host.cli.add_to(app)
-center.cli.add_to(app)
-app.command()(demo)
-trace_app.command()(diff)
-app.add_typer(conformance_app, name="conform")
 
 
 def main() -> None:

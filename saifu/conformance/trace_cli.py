@@ -1,4 +1,4 @@
-"""``saifu trace diff``: two traces, or a trace and the model; where do they deviate first?"""
+"""``saifu trace diff``, added to the host's group: two traces, or a trace and the model; where do they deviate?"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,16 +14,18 @@ from host.console import JsonOption, emit
 from host.replay import Recording, load
 from host.scp03 import StaticKeys
 from host.secure_listener import SecureListener
+from host.trace_cli import app
 from host.trace_compare_cli import compare, field_document, field_lines, place, place_document
 from host.trace_readings import without_secrets
 from saifu.conformance.trace_oracle import Followed, TraceOracle
 from saifu.conformance.trace_start import blank_start, image_keys, protocol_of, readings_of
 
-__all__ = ["diff"]
+__all__ = ["app"]
 
 _LARGEST_IMAGE = 1 << 16
 
 
+@app.command()
 def diff(
     context: typer.Context,
     old: Annotated[Path, typer.Argument(help="A trace: of saifu --trace, or of another program.")],
