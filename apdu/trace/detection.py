@@ -1,5 +1,9 @@
-"""Which form a trace has: each form looks at its first 4 KiB; and the forms by name."""
+"""Which form a trace has: each form looks at its first 4 KiB; and the forms by name.
 
+Where a program has written something else before, the forms that are text look further. PowerShell writes UTF-16.
+"""
+
+import codecs
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -55,6 +59,11 @@ FORMS: tuple[Form, ...] = (
     Form(pyscard.NAME, pyscard.detect, pyscard.read),
 )
 """All forms, in the order in which they are asked: those with clear marks first."""
+_TEXTS = frozenset(form.name for form in FORMS) - {_OWN, gsmtap.NAME, cardpeek.NAME}
+"""Logs, which have no first line of their own."""
+_FURTHEST = 1 << 16
+"""Bytes of a trace in which its form must show."""
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def form_of(head: bytes) -> Form:
@@ -79,8 +88,41 @@ def _names() -> str:
 
 def read(chunks: Iterable[bytes]) -> tuple[Form, Iterator[Item]]:
     """The form of a trace, and its items; raises FormatError, here for an unknown form and while reading."""
-    rest, head = iter(chunks), b""
-    while len(head) < HEAD_SIZE and (chunk := next(rest, None)) is not None:
-        head += chunk
-    form = form_of(head)
+    rest = iter(chunks)
+    head = _taken(rest, b"", HEAD_SIZE)
+    if head.startswith(_UTF_16):
+        rest, head = _utf_8(chain([head], rest)), b""
+        head = _taken(rest, head, HEAD_SIZE)
+    try:
+        form = form_of(head)
+    except FormatError as error:
+        head = _taken(rest, head, _FURTHEST)
+        if (later := _further(head[:_FURTHEST])) is None:
+            raise error from None
+        form = later
     return form, form.read(chain([head], rest))
+
+
+def _taken(rest: Iterator[bytes], head: bytes, size: int) -> bytes:
+    """So much of a trace, or all of it."""
+    while len(head) < size and (chunk := next(rest, None)) is not None:
+        head += chunk
+    return head
+
+
+def _utf_8(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What is UTF-16, with its byte order mark, as UTF-8; what is damaged is replaced."""
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def _further(head: bytes) -> Form | None:
+    """The first form that is recognized behind what another program has written, from any line on."""
+    for start in range(0, len(head), HEAD_SIZE // 2):
+        part = head[start : start + HEAD_SIZE].partition(b"\n")[2]
+        for form in FORMS:
+            if form.name in _TEXTS and form.detect(part):
+                return form
+    return None

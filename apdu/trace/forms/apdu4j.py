@@ -1,12 +1,14 @@
 """Dumps of apdu4j, which its replay provider reads: commands and answers in turn, comments between them.
 
-``# ATR:``, ``# PROTOCOL: T=1``, then ``# Sent``, a command, ``# Received in 40ms``, its answer, and so on.
+``# ATR:``, ``# PROTOCOL: T=1``, then ``# Sent``, a command, ``# Received in 40ms``, its answer, and so on; of late
+``# 40ms`` alone stands between a command and its answer.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 
 from apdu.trace.forms.comments import Comments, one_line
+from apdu.trace.forms.odd_answers import without_odd_answers
 from apdu.trace.forms.text import damaged, head_lines, lines, octets
 from apdu.trace.model import Exchange, Item, Remark, Reset
 
@@ -15,10 +17,10 @@ __all__ = ["NAME", "detect", "read", "write"]
 NAME = "apdu4j"
 
 _HEAD = re.compile(
-    r"^# (Generated on .* by apdu4j|ATR: [0-9A-F]|Sent\n[0-9A-F]|Received in [\d.]+ms\n[0-9A-F])", re.MULTILINE
+    r"^# (Generated on .* by apdu4j|ATR: [0-9A-F]|Sent\n[0-9A-F]|(Received in )?[\d.]+ms\n[0-9A-F])", re.MULTILINE
 )
 _ATR = re.compile(r"# ATR: ?([0-9A-Fa-f ]*)$")
-_RECEIVED = re.compile(r"# Received(?: in (\d{1,12}(?:\.\d{1,12})?)ms)?$")
+_RECEIVED = re.compile(r"# (?:Received$|(?:Received in )?(\d{1,12}(?:\.\d{1,12})?)ms$)")
 _FRAME = re.compile(r"#\s*$|# Sent$|# Generated on |# PROTOCOL: ")
 _SHORTEST_ANSWER = 2
 
@@ -81,7 +83,7 @@ class _Dump:
 def write(items: Iterable[Item]) -> Iterator[bytes]:
     """A dump; nothing is lost of the items but characters of remarks and readers that are not printable."""
     comments = Comments(with_seconds=False)
-    for item in items:
+    for item in without_odd_answers(items):
         rows = [*comments.before(item), *_rows(item)]
         yield "".join(f"{row}\n" for row in rows).encode("utf-8", "replace")
 
@@ -94,7 +96,7 @@ def _rows(item: Item) -> list[str]:
             return [f"# Remark: {one_line(item.text)}"]
         case Exchange(command=b""):
             return ["# Remark: an exchange without a command"]
-        case Exchange(response=bytes() as response) if len(response) >= _SHORTEST_ANSWER:
+        case Exchange(response=bytes() as response):
             return ["# Sent", item.command.hex().upper(), _received(item.seconds), response.hex().upper()]
     return [f"# Sent, no answer: {item.command.hex().upper()}"]
 

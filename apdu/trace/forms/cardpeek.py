@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from apdu.trace.forms.comments import Comments, one_line
+from apdu.trace.forms.odd_answers import without_odd_answers
 from apdu.trace.forms.text import damaged, head_lines, lines, octets
 from apdu.trace.model import Exchange, Item, Remark, Reset
 
@@ -51,7 +52,7 @@ def write(items: Iterable[Item]) -> Iterator[bytes]:
     """A file; nothing is lost of the items but characters of remarks and readers that are not printable."""
     yield b"# cardpeek trace file\n# version 0\n"
     comments = Comments()
-    for item in items:
+    for item in without_odd_answers(items):
         rows = [*comments.before(item), _row(item)]
         yield "".join(f"{row}\n" for row in rows).encode("utf-8", "replace")
     yield b"# end\n"
@@ -65,6 +66,6 @@ def _row(item: Item) -> str:
             return f"# Remark: {one_line(item.text)}"
         case Exchange(command=b""):
             return "# Remark: an exchange without a command"
-        case Exchange(command=command, response=bytes() as response) if len(response) >= _SHORTEST_ANSWER:
+        case Exchange(command=command, response=bytes() as response):
             return f"C:{command.hex()}:{response[-2:].hex()}:{response[:-2].hex()}".upper()
     return f"# Sent, no answer: {item.command.hex().upper()}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
 from apdu.trace.forms.datagram import LINK_RAW, LONGEST_PAYLOAD, wrapped
+from apdu.trace.forms.odd_answers import without_odd_answers
 from apdu.trace.model import Exchange, Item, Remark, Reset
 
 __all__ = ["LOG_HEADER", "NO_ANSWER", "PROGRAM", "Kind", "Part", "write"]
@@ -46,14 +47,14 @@ _GSMTAP = struct.Struct(">BBBBHbbIBBBB")
 _LONGEST_OPTION = 60000
 _NOTICE = 5
 _TICKS = 1e6
-_SHORTEST_COMMAND, _SHORTEST_ANSWER = 4, 2
+_SHORTEST_COMMAND = 4
 
 
 def write(items: Iterable[Item]) -> Iterator[bytes]:
     """A capture in pieces; times to the microsecond. What does not fit in a datagram becomes a remark."""
     yield _SECTION
     interfaces: dict[str, int] = {}
-    for item in items:
+    for item in without_odd_answers(items, _SHORTEST_COMMAND):
         slot = item.slot if item.slot in interfaces or len(interfaces) < _MOST_INTERFACES else next(iter(interfaces))
         if slot not in interfaces:
             interfaces[slot] = len(interfaces)
@@ -84,13 +85,9 @@ def _payload(item: Item) -> bytes:
             return _gsmtap(Kind.SIM, Part.ATR) + item.atr
         case Remark():
             return _log(b"", item.text)
-        case Exchange(response=bytes() as answer) if _whole(item.command, answer):
+        case Exchange(response=bytes() as answer):
             return _gsmtap(Kind.SIM, Part.APDU) + item.command + answer
     return _log(NO_ANSWER, item.command.hex().upper())
-
-
-def _whole(command: bytes, answer: bytes) -> bool:
-    return len(command) >= _SHORTEST_COMMAND and len(answer) >= _SHORTEST_ANSWER
 
 
 def _gsmtap(kind: Kind, part: int = 0) -> bytes:

@@ -2,7 +2,7 @@
 
 Now ``Outgoing APDU (5 bytes):``, then rows of sixteen bytes in hexadecimal with their characters behind them, until
 an empty line; before ``Outgoing APDU data [    5 bytes] ====``, with lines of = around. The log has the time of day
-alone, so that exchanges have no date; how long they took is known.
+alone (on Windows the date too, of some time zone), so that exchanges have no date; how long they took is known.
 """
 
 import re
@@ -17,11 +17,13 @@ __all__ = ["NAME", "detect", "read"]
 NAME = "opensc"
 
 _HEAD = re.compile(
-    r"^((P:\d+; T:)?0x[0-9a-f]+ \d\d:\d\d:\d\d\.\d+ \[|\[[\w.-]+\] [\w-]+\.c:\d+:|(Outgoing|Incoming) APDU [(d])",
+    r"^((P:\d+; T:)?0x[0-9a-f]+ \d\d:\d\d:\d\d\.\d+ \[|(Outgoing|Incoming) APDU [(d]"
+    r"|((P:\d+; T:\d+ )?(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ )?\[[\w.-]+\] [\w-]+\.c:\d+:)",
     re.MULTILINE,
 )
 _PREFIX = re.compile(
-    r"(?:(?:P:\d+; T:)?(0x[0-9a-f]{1,16}) (\d\d):(\d\d):(\d\d\.\d{1,9}) )?\[[^]]*\] ?(\S+?:\d+:\w+): (.*)"
+    r"(?:(?:(?:P:\d+; T:)?((?:0x)?[0-9a-f]{1,16}) )?(?:\d{4}-\d\d-\d\d )?(\d\d):(\d\d):(\d\d\.\d{1,15}) )?"
+    r"\[[^]]*\] ?(\S+?:\d+:\w+): (.*)"
 )
 _DUMP = re.compile(r"(Outgoing|Incoming) APDU (?:data )?[(\[] *(\d{1,6}) bytes[)\]]")
 _READER = re.compile(r"reader '(.*)'")
@@ -51,6 +53,8 @@ class _Log:
         self._thread, self._clock = "", 0.0
         self._slot = ""
         self._connecting = False
+        self._atr: bytes | None = None
+        """Of a reset that is not told yet."""
         self._dump: tuple[str, int] | None = None
         self._raw = bytearray()
 
@@ -87,9 +91,16 @@ class _Log:
         return []
 
     def _reset(self, atr: bytes = b"") -> list[Item]:
-        """The reader's name comes later in the log than the answer to reset."""
+        """Keep the reset: the reader's name comes later in the log than the answer to reset."""
         self._connecting = False
-        return [*self._pairing.unanswered(self._thread), Reset(atr)]
+        before = self._pairing.unanswered(self._thread) + self._told_reset()
+        self._atr = atr
+        return before
+
+    def _told_reset(self) -> list[Item]:
+        """The reset that was kept."""
+        atr, self._atr = self._atr, None
+        return [] if atr is None else [Reset(atr, self._slot)]
 
     def _row(self, number: int, line: str) -> list[Item]:
         assert self._dump is not None  # noqa: S101  (line asks)
@@ -110,10 +121,14 @@ class _Log:
     def _said(self, direction: str, raw: bytes) -> list[Item]:
         if direction == "Incoming":
             return self._pairing.answered(raw, self._thread, self._clock or None)
-        reset = self._reset() if self._connecting else []
-        return reset + self._pairing.sent(Exchange(raw, None, self._slot), self._thread, self._clock or None)
+        before = self._reset() if self._connecting else []
+        return (
+            before
+            + self._told_reset()
+            + self._pairing.sent(Exchange(raw, None, self._slot), self._thread, self._clock or None)
+        )
 
     def end(self) -> list[Item]:
         """What is left at the end of the log."""
         cut = [Remark("the log ends within an APDU", self._slot)] if self._dump else []
-        return [*self._pairing.rest(), *cut]
+        return [*self._pairing.rest(), *self._told_reset(), *cut]

@@ -1,6 +1,6 @@
 """The log of pcscd with ``--apdu``, with or without ``--debug``: microseconds since the line before, then what it says.
 
-The log does not say which reader a command went to, nor the time of day.
+The log does not say which reader a command went to, nor the time of day. In a journal each line has its own beginning.
 """
 
 import re
@@ -14,9 +14,12 @@ __all__ = ["NAME", "detect", "read"]
 
 NAME = "pcscd"
 
-_HEAD = re.compile(r"^\d{8,10} (\[\w+\] )?((APDU|SW|Card ATR): |(\w+/)*[\w-]+\.(c|l|y|h):\d+:\w+\(\) )", re.MULTILINE)
+_JOURNAL = r"(?:.{0,200}\bpcscd\[\d+\]: )?"
+_HEAD = re.compile(
+    rf"^{_JOURNAL}\d{{8,10}} (\[\w+\] )?((APDU|SW|Card ATR): |(\S*/)?[\w-]+\.(c|l|y|h):\d+:\w+\(\) )", re.MULTILINE
+)
 _LINE = re.compile(
-    r"(\d{8,10}) (?:\[(\w+)\] )?(?:(APDU|SW|Card ATR): (.*)|.* (Card (?:inserted into|Removed From) .*))?"
+    _JOURNAL + r"(\d{8,10}) (?:\[(\w+)\] )?(?:(APDU|SW|Card ATR): (.*)|.* (Card (?:inserted into|Removed From) .*))?"
 )
 
 

@@ -1,6 +1,7 @@
 """What the observers of pyscard print (ConsoleCardConnectionObserver): ``> command``, ``< answer``.
 
-The observer prints ``[]`` for an answer without data, and pads a status word's first byte with a blank.
+The observer prints ``[]`` for an answer without data. Bytes of a status word may have one digit: pyscard 2.3 pads the
+first one with a blank, and before 2.1 or so ``%-2X`` made ``90 0`` of 9000.
 """
 
 import re
@@ -16,7 +17,7 @@ NAME = "pyscard"
 
 _HEAD = re.compile(
     r"^((re)?connecting to .|disconnecting from .|> [0-9A-F]{2}( [0-9A-F]{2})+ *$"
-    r"|<  ?(\[\]|([0-9A-F]{2} )+)  ?[0-9A-F])",
+    r"|< {1,2}(\[\] {1,2})?([0-9A-F]{1,2} {1,2})*[0-9A-F]{1,2} *$)",
     re.MULTILINE,
 )
 _READER = re.compile(r"(connecting to|reconnecting to|disconnecting from|release from) (.+)")
@@ -41,7 +42,7 @@ def read(chunks: Iterable[bytes]) -> Iterator[Item]:
 
 
 def _said(pairing: Pairing, number: int, line: str, slot: str) -> list[Item]:
-    raw = octets(line[2:].replace("[]", " "))
+    raw = octets(" ".join(each.zfill(2) for each in line[2:].replace("[]", " ").replace(",", " ").split()))
     if not raw:
         return [*pairing.unanswered(), damaged(number, "what was said is not hexadecimal", slot)]
     return pairing.sent(Exchange(raw, None, slot)) if line[0] == ">" else pairing.answered(raw)

@@ -26,6 +26,7 @@ def test_a_sample_gives_the_session(sample: Sample) -> None:
     found = exchanges(items)
     assert [(item.command, item.response) for item in found] == sample.pairs
     assert {item.slot for item in found} == {sample.slot}
+    assert sample.slot in {item.slot for item in items if isinstance(item, Reset)} or not sample.atrs
     assert tuple(item.atr for item in items if isinstance(item, Reset)) == sample.atrs
     assert all((item.seconds is not None) == sample.timed for item in found)
     assert all(item.seconds is None or item.seconds < 0.1 for item in found)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from apdu.trace.detection import form_named, form_of
+from apdu.errors import FormatError
+from apdu.trace.detection import form_named, form_of, read
 from apdu.trace.forms.pairing import MOST_WAITING
 from apdu.trace.forms.text import LONGEST_LINE, lines, octets, take_octets
 from apdu.trace.model import Exchange, Item, Remark, Reset
@@ -92,6 +93,22 @@ def test_an_answer_too_short_for_a_status_word_is_none(form: str, command: str, 
     assert "status word" in remark.text
 
 
+JOURNAL = "Aug 01 10:00:00 host pcscd[2811]: "
+
+
+@pytest.mark.parametrize("prefix", [JOURNAL, "2026-08-01T10:00:00+0200 host pcscd[1]: ", "-- pcscd[7]: "])
+def test_pcscd_is_read_out_of_a_journal(prefix: str) -> None:
+    log = [prefix + line for line in ("00000001 APDU: 00 CA 01 00 00 ", "00000250 SW: 90 00 ")]
+    assert form_of("\n".join(log).encode()).name == "pcscd"
+    assert items("pcscd", *log) == [Exchange(A, OK, seconds=0.00025)]
+
+
+@pytest.mark.parametrize("path", ["", "src/", "../src/", "/build/pcsc-lite-1.8.25/src/"])
+def test_pcscd_is_recognized_by_what_it_says_of_itself(path: str) -> None:
+    line = f"00000012 [140442152857600] {path}hotplug_libudev.c:297:get_driver() Looking for a driver"
+    assert form_of(line.encode()).name == "pcscd"
+
+
 def test_pcscd_tells_of_cards_that_come_and_go() -> None:
     assert items("pcscd", "00000001 eventhandler.c:361:EHStatusHandlerThread() Card Removed From vpcd 00 00") == [
         Remark("Card Removed From vpcd 00 00")
@@ -112,6 +129,41 @@ def test_scriptor_drops_rows_that_never_end() -> None:
 def test_opensc_goes_over_midnight() -> None:
     first = exchanges(list(form_named("opensc").read([(FOLDER / "opensc-0.15.txt").read_bytes()])))[0]
     assert first.seconds == 0.012
+
+
+OPENSC_HEADS = (
+    "0x7f10a2c3d740 10:00:01.000 ",
+    "P:49960; T:0x140144795510848 10:00:01.000 ",
+    "P:49960; T:54992 2020-04-21 10:00:01.000 ",
+    "2015-08-21 10:00:01.140733193388062 ",
+    "",
+)
+"""Before 0.16 or so and since, on Windows since and before, and with the clock of macOS."""
+
+
+@pytest.mark.parametrize("head", OPENSC_HEADS)
+def test_opensc_is_read_with_and_without_dates_and_threads(head: str) -> None:
+    log = [
+        f"{head}[cardmod] reader-pcsc.c:641:pcsc_connect: Initial protocol: T=1",
+        f"{head}[cardmod] card.c:1:match_atr_table: ATR     : 3b:00",
+        f"{head}[cardmod] reader-pcsc.c:325:pcsc_transmit: reader 'ACS 0'",
+        f"{head}[cardmod] reader-pcsc.c:326:pcsc_transmit: ",
+        *("Outgoing APDU (5 bytes):", "00 CA 01 00 00 .....", ""),
+        f"{head}[cardmod] reader-pcsc.c:244:pcsc_internal_transmit: called",
+        *("Incoming APDU (2 bytes):", "90 00 ..", ""),
+    ]
+    assert form_of("\n".join(log[:2]).encode()).name == "opensc"
+    reset, found = items("opensc", *log)
+    assert reset == Reset(b"\x3b\0", "ACS 0")
+    assert isinstance(found, Exchange)
+    assert (found.command, found.response, found.slot) == (A, OK, "ACS 0")
+    assert (found.seconds is None) == (not head)
+
+
+def test_opensc_tells_a_reset_that_nothing_follows() -> None:
+    head = "[tool] reader-pcsc.c:641:pcsc_connect: Initial protocol: T=1"
+    answer = "[tool] card.c:1:match_atr_table: ATR     : 3b:00"
+    assert items("opensc", head, answer, head, answer) == [Reset(b"\x3b\0")] * 2
 
 
 def test_opensc_pairs_by_thread_and_tells_of_a_dump_that_is_not_whole() -> None:
@@ -215,6 +267,27 @@ def test_pyscard_takes_a_connection_for_a_reset() -> None:
     assert found == [Reset(b"", "vpcd"), Exchange(A, b"\1\2\x90\0", "vpcd"), Reset(b"", "other")]
 
 
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("<  [] 90 00", "9000"),
+        ("< [] 90 0 ", "9000"),
+        ("<  [] 90 0 ", "9000"),
+        ("<  []  0 90", "0090"),
+        ("<  00 00 7F 10 90 0 ", "00007F109000"),
+        ("< 01 02 6B 0 ", "01026B00"),
+        ("< 00, 01 61 A ", "0001610A"),
+    ],
+)
+def test_pyscard_of_any_age_pads_status_words_in_its_own_way(line: str, answer: str) -> None:
+    assert items("pyscard", "> 00 CA 01 00 00 ", line) == [Exchange(A, bytes.fromhex(answer))]
+
+
+@pytest.mark.parametrize("line", ["<  [] 90 0 ", "< 01 02 6B 0 ", "<  00 90 00"])
+def test_pyscard_is_recognized_by_an_answer(line: str) -> None:
+    assert form_of(f"hello\n{line}\n".encode()).name == "pyscard"
+
+
 @pytest.mark.parametrize("line", ["R:3B0", "C:00CA010000:90:", "C:zz:9000:", "C::9000:", "X:00", "C:00:9000"])
 def test_cardpeek_lines_that_are_neither_reset_nor_exchange_are_told(line: str) -> None:
     assert items("cardpeek", "R:3B00", line) == [Reset(b"\x3b\0"), Remark("line 2: neither a reset nor an exchange")]
@@ -223,3 +296,41 @@ def test_cardpeek_lines_that_are_neither_reset_nor_exchange_are_told(line: str) 
 def test_apdu4j_ignores_blanks_that_are_not_in_the_bytes() -> None:
     found = items("apdu4j", "# Redacted: command 5 13", "# Redacted: command 0 2", "00CA010000", "9000")
     assert found == [Exchange(A, OK, redacted=(("command", 0, 2),))]
+
+
+def test_apdu4j_may_tell_the_time_alone() -> None:
+    log = ["00CA010000", "# 42.5ms", "9000", "00B2010400", "# 7ms", "6A86"]
+    assert form_of("\n".join(log).encode()).name == "apdu4j"
+    assert items("apdu4j", *log) == [Exchange(A, OK, seconds=0.0425), Exchange(B, b"\x6a\x86", seconds=0.007)]
+
+
+GP = "A>> T=1 (4+0000) 00CA0100 00\nA<< (0000+2) (3ms) 9000\n"
+
+
+@pytest.mark.parametrize("size", [100, 4090, 4096, 20_000, 60_000])
+@pytest.mark.parametrize("piece", [17, 1 << 20])
+def test_a_log_may_begin_with_the_words_of_another_program(size: int, piece: int) -> None:
+    raw = (f"{'some program says: hello' * 3}\n" * (size // 72) + GP).encode()
+    form, found = read([raw[at : at + piece] for at in range(0, len(raw), piece)])
+    assert form.name == "gp"
+    assert exchanges(list(found)) == [Exchange(A, OK, seconds=0.003)]
+
+
+@pytest.mark.parametrize("text", ["x" * 70_000 + "\n" + GP, "Dear Anna\n" * 500, "\0" * 20_000])
+def test_what_does_not_show_early_enough_is_no_trace(text: str) -> None:
+    with pytest.raises(FormatError, match="no trace of a form that is known"):
+        read([text.encode()])
+
+
+@pytest.mark.parametrize("code", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("piece", [1, 5, 1 << 20])
+def test_what_powershell_has_saved_is_read(code: str, piece: int) -> None:
+    raw = f"\ufeff{GP}".replace("\n", "\r\n").encode(code)
+    form, found = read([raw[at : at + piece] for at in range(0, len(raw), piece)])
+    assert form.name == "gp"
+    assert list(found) == [Exchange(A, OK, seconds=0.003)]
+
+
+def test_utf_16_that_is_damaged_is_no_trace_and_no_other_error() -> None:
+    with pytest.raises(FormatError):
+        read([b"\xff\xfe\x00\xd8\x00"])

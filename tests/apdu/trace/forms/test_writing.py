@@ -85,6 +85,22 @@ def test_what_has_no_place_in_a_form_breaks_nothing(form: Form) -> None:
     assert found[-1].response == b"\x90\0"
 
 
+@every_written
+@pytest.mark.parametrize(("command", "answer"), [("00A40400", "90"), ("00A40400", ""), ("00", "6700"), ("", "6E00")])
+def test_an_answer_that_has_no_place_in_a_form_is_in_a_remark(form: Form, command: str, answer: str) -> None:
+    odd = Exchange(bytes.fromhex(command), bytes.fromhex(answer), "A", 7.0)
+    found = list(form.read([written(form, [odd])]))
+    said = " ".join(item.text for item in found if isinstance(item, Remark))
+    assert found == [odd] or f"the answer was {answer or 'empty'}" in said
+
+
+def test_a_long_answer_that_has_no_place_is_cut() -> None:
+    form = form_named("gsmtap")
+    command, remark = form.read([written(form, [Exchange(b"\0", bytes(100))])])
+    assert command == Exchange(b"\0", None)
+    assert remark == Remark(f"the answer was {bytes(64).hex()}…")
+
+
 def test_a_cardpeek_file_is_as_cardpeek_writes_it() -> None:
     raw = written(form_named("cardpeek"), [Reset(ATR), Exchange(b"\0\xca\1\0\0", b"\1\2\x90\0")])
     assert raw.decode() == f"# cardpeek trace file\n# version 0\nR:{ATR.hex().upper()}\nC:00CA010000:9000:0102\n# end\n"
