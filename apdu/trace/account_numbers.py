@@ -2,19 +2,22 @@
 
 Of a number (PAN) the first six and the last four digits stay, as on a receipt; of a track also name, expiry date and
 service code (EMV Book 3, annex A; ISO 7813). Only whole bytes are named: of a number with an odd count of digits three
-stay at its end.
+stay at its end. Where a record is cut off or damaged, nothing stays behind the place from which on it cannot be read.
 """
 
 import re
 from collections.abc import Callable, Iterator
 
-__all__ = ["account_spans"]
+__all__ = ["account_spans", "is_cut_record"]
 
 _Span = tuple[int, int]
 
 _OCCURS = re.compile(rb"[\x56\x57\x5a]|\x9f[\x1f\x20\x6b]").search
 """Whether there may be something; most answers have none of these bytes."""
 _CONSTRUCTED = 0x20
+_BETWEEN = b"\x00\xff"
+_RECORDS = b"\x70\x77"
+"""Templates of a record, and of the answer to GET PROCESSING OPTIONS (EMV Book 3, 6.5.8 and 6.5.11)."""
 _DEPTH = 10
 """Levels of templates that are looked into."""
 _FIRST, _LAST = 6, 4
@@ -30,11 +33,42 @@ def account_spans(data: bytes) -> list[_Span]:
     """Places [start, end) of an answer without its status word that are nobody's business; in their order.
 
     Empty unless all of the data is BER-TLV (ISO 7816-4 clause 6.3), padded with 00 or FF between objects as EMV
-    allows. Looks at each byte no more than ten times.
+    allows, or begins as a record. Looks at each byte no more than ten times.
     """
-    if _OCCURS(data) is None or (found := _objects(data, 0, len(data), _DEPTH)) is None:
+    if _OCCURS(data) is None:
         return []
-    return [(start, end) for start, end in sorted(_secret(data, found)) if start < end]
+    found = _objects(data, 0, len(data), _DEPTH)
+    spans = _secret(data, found) if found is not None else _damaged(data) if data[0] in _RECORDS else ()
+    return [(start, end) for start, end in sorted(spans) if start < end]
+
+
+def is_cut_record(data: bytes) -> bool:
+    """Whether this is the beginning of a record, which is longer."""
+    if not data or data[0] not in _RECORDS:
+        return False
+    head = _head(data, 0, len(data))
+    return head is None or head[1] + head[2] > len(data)
+
+
+def _damaged(data: bytes) -> Iterator[_Span]:
+    """Secret places of a record that does not parse to its end; whatever its templates say of their sizes."""
+    at, end = 0, len(data)
+    while at < end:
+        if data[at] in _BETWEEN:
+            at += 1
+            continue
+        if (head := _head(data, at, end)) is None:
+            yield at, end
+            return
+        tag, value, size = head
+        if data[at] & _CONSTRUCTED:
+            at = value
+            continue
+        if value + size > end:
+            yield value + _FIRST // 2 if tag in _SPANS else at, end
+            return
+        yield from _secret(data, [(tag, value, value + size)])
+        at = value + size
 
 
 def _secret(data: bytes, found: list[tuple[int, int, int]]) -> Iterator[_Span]:
@@ -48,7 +82,7 @@ def _objects(data: bytes, at: int, end: int, depth: int) -> list[tuple[int, int,
     """Tag, first byte and end of every primitive value; None unless all bytes are objects."""
     found: list[tuple[int, int, int]] = []
     while at < end:
-        if data[at] in (0x00, 0xFF):
+        if data[at] in _BETWEEN:
             at += 1
             continue
         if (head := _head(data, at, end)) is None:

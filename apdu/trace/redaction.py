@@ -4,13 +4,14 @@ Blanked are, of our card by its command table and of other cards by the standard
 
 - the data of VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER, and of the commands that switch the wanting of a
   PIN on and off (ISO 7816-4), in every class;
-- the data of PUT KEY (GlobalPlatform 2.3, 11.8), LOAD KEYS of a reader (PC/SC part 3), key and code objects of PUT
-  DATA and key imports (OpenPGP and PIV cards), the plain text of ENCIPHER and DECIPHER (ISO 7816-8);
+- the data of PUT KEY (GlobalPlatform 2.3, 11.8), in secure channels too; of LOAD KEYS of a reader (PC/SC part 3), key
+  and code objects of PUT DATA and key imports (OpenPGP and PIV cards), the plain text of ENCIPHER and DECIPHER
+  (ISO 7816-8);
 - in STORE DATA outside of an encrypted channel: every data group that is not known to be open, also where P1 says that
   values are encrypted;
 - in answers of other cards than our purse: most of an account number and of the tracks of a bank card (EMV Book 3).
 
-What is encrypted stays, since a secure channel is opened from it when the keys are given; so do challenges,
+What is encrypted stays otherwise, since a secure channel is opened from it when the keys are given; so do challenges,
 cryptograms and MACs. A secret in a command that none of these standards knows is not recognized, nor one inside another
 command (ENVELOPE, the wrappers of some readers).
 """
@@ -23,7 +24,7 @@ from apdu.commands import SECRET_INS, Ins
 from apdu.dgi import Dgi
 from apdu.errors import FormatError
 from apdu.identity import AID
-from apdu.trace.account_numbers import account_spans
+from apdu.trace.account_numbers import account_spans, is_cut_record
 from apdu.trace.model import Exchange, Item, Reset
 
 __all__ = ["MOST_CHANNELS", "Redactor", "redact"]
@@ -36,7 +37,8 @@ _Blank = tuple[str, int, int]
 
 _PINS = frozenset((0x20, 0x21, *range(0x24, 0x2A), 0x2C, 0x2D)) | SECRET_INS
 """ISO 7816-4 11.6.6 to 11.6.10; the odd ones take BER-TLV."""
-_ALL_SECRET = frozenset((0xD8, 0xFE, 0xFF))
+_PUT_KEY = 0xD8
+_ALL_SECRET = frozenset((_PUT_KEY, 0xFE, 0xFF))
 """PUT KEY; and of PIV tokens IMPORT ASYMMETRIC KEY and SET MANAGEMENT KEY, which no standard has."""
 _PUT_DATA, _PUT_DATA_ODD, _SECURITY_OPERATION = 0xDA, 0xDB, 0x2A
 _READER, _LOAD_KEYS = 0xFF, 0x82
@@ -48,13 +50,15 @@ _ENCIPHER, _DECIPHER = 0x8680, 0x8086
 
 _BY_NAME = 0x04
 """P1 of SELECT with the name of an application (ISO 7816-4 11.2.2)."""
+_GOES_ON = (b"\x61", b"\x6c")
+"""First bytes of status words after which the same answer comes, or more of it."""
 _SELECTED = (b"\x90", b"\x61", b"\x62")
 """First bytes of status words with which a card says that something is selected."""
 _C_ENC, _MAC_SIZE, _BLOCK = 0x02, 8, 16
 _STRUCTURE, _DGIS, _LAST_BLOCK = 0x18, 0x08, 0x80
 """P1 of STORE DATA (GlobalPlatform 2.3, 11.11.2.1)."""
-_SHORTEST = 6
-"""Bytes of the shortest answer in which there may be an account number."""
+_SHORTEST = 4
+"""Bytes of data of the shortest answer in which there may be an account number."""
 _OPEN_GROUPS = frozenset(int(dgi) for dgi in Dgi) - {int(Dgi.REFERENCE_DATA)}
 
 
@@ -146,6 +150,8 @@ class _Channel:
     torn: bool = False
     """A data group that began in an earlier STORE DATA is not at its end, as far as is known."""
     secret_answer: bool = False
+    record_goes_on: bool = False
+    """The answer before was a part of a record of another card, with more to come."""
     ours: bool = False
     """Our purse is selected, as far as is known: no bank card speaks here."""
     selects: bool = False
@@ -167,7 +173,8 @@ class _Channel:
         # behind Lc, which may be extended for few data too
         start = 5 if len(raw) > 4 and raw[4] else 7
         if self.secret_chain:
-            return [] if self._is_encrypted(parsed) else [(start, start + len(parsed.data))]
+            stays = parsed.ins != _PUT_KEY and self._is_encrypted(parsed)
+            return [] if stays else [(start, start + len(parsed.data))]
         if parsed.ins == Ins.STORE_DATA and parsed.cla & 0x80:
             return [(start + first, start + end) for first, end in self._store_data(parsed, goes_on)]
         return []
@@ -183,14 +190,20 @@ class _Channel:
             return []
         self.selects = raw[1] == Ins.SELECT
         named = CommandApdu(raw[0], raw[1], raw[2], raw[3], _PRIVATE_KEY)
+        self._expect(named)
         suspect = _is_secret(named) or named.ins == Ins.STORE_DATA or (self.secret_chain and self.chain == named.ins)
         return [(4, len(raw))] if suspect else []
 
+    def _expect(self, command: CommandApdu) -> None:
+        """What the answer will be; GET RESPONSE gets that of the command before."""
+        if command.ins != Ins.GET_RESPONSE:
+            self.secret_answer = command.ins == _SECURITY_OPERATION and _place(command) == _DECIPHER
+            self.record_goes_on = False
+
     def _follow(self, parsed: CommandApdu) -> None:
-        """Where secure channels begin and end, and whether the answer is plain text."""
+        """Where secure channels begin and end, and what the answer will be."""
         self.offered = 0
-        if parsed.ins != Ins.GET_RESPONSE:
-            self.secret_answer = parsed.ins == _SECURITY_OPERATION and _place(parsed) == _DECIPHER
+        self._expect(parsed)
         if parsed.ins in (Ins.SELECT, Ins.INITIALIZE_UPDATE):
             self.level, self.torn = 0, False
             if parsed.ins == Ins.SELECT:
@@ -232,10 +245,18 @@ class _Channel:
             self.level = self.offered
         if self.selects and raw[-2:-1] in _SELECTED:
             self.ours = self.selects_ours
-        secret, self.secret_answer = self.secret_answer, self.secret_answer and raw[-2:-1] == b"\x61"
+        secret, self.secret_answer = self.secret_answer, self.secret_answer and raw[-2:-1] in _GOES_ON
         if secret:
             return [(0, len(raw) - 2)]
-        return [] if self.ours or len(raw) < _SHORTEST else account_spans(raw[:-2])
+        return [] if self.ours else self._account_numbers(raw[:-2], raw[-2:-1] in _GOES_ON)
+
+    def _account_numbers(self, data: bytes, goes_on: bool) -> list[_Span]:
+        """Of a record that comes in pieces nobody knows what the later ones begin with: all of them are blanked."""
+        later = self.record_goes_on
+        self.record_goes_on = goes_on and (later or is_cut_record(data))
+        if later:
+            return [(0, len(data))]
+        return account_spans(data) if len(data) >= _SHORTEST else []
 
 
 def _place(command: CommandApdu) -> int:

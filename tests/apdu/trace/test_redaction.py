@@ -198,6 +198,11 @@ def test_a_pin_that_a_channel_encrypts_stays_and_one_that_it_does_not_is_blanked
     assert through(OPEN_AT_C_ENC, b"\x00" + encrypted[1:])[1].command == b"\x00" + encrypted[1:5] + bytes(24)
 
 
+def test_new_keys_are_blanked_in_a_channel_too_whose_own_keys_may_be_known_to_everybody() -> None:
+    put_key = CommandApdu(0x84, 0xD8, 0, 0x81, SECRET + bytes(range(1, 9))).encode()
+    assert through(OPEN_AT_C_ENC, put_key)[1].command == put_key[:5] + bytes(24)
+
+
 @pytest.mark.parametrize("end", ["00A4040000", "8050000008" + "11" * 8])
 def test_a_channel_ends_with_the_next_selection_or_challenge(end: str) -> None:
     assert not shows(through(OPEN_AT_C_ENC, bytes.fromhex(end), store(0x88, SECRET * 2, cla=0x84)))
@@ -253,6 +258,18 @@ def test_what_was_deciphered_is_blanked_to_its_last_piece() -> None:
     assert found[0].redacted == (("response", 0, 16),)
     assert [item.response[-2:].hex() for item in found if item.response] == list(answers.values())
     assert shows(found[3:])
+
+
+@pytest.mark.parametrize("command", ["002A808610" + "22" * 16, "002A80860000000004AABBCCDD0000"])
+@pytest.mark.parametrize("between", [["6105"], ["6C05"], ["6105", "6C05"], ["6105", "6C03", "6102"]])
+def test_what_was_deciphered_is_blanked_on_every_way_to_it(command: str, between: list[str]) -> None:
+    redactor = Redactor()
+    redactor.redact(Exchange(bytes.fromhex(command), bytes.fromhex(between[0])))
+    for word in [*between[1:], "9000"]:
+        data = b"" if word.startswith("6C") else SECRET
+        said = redactor.redact(Exchange(bytes.fromhex("00C0000005"), data + bytes.fromhex(word)))
+        assert isinstance(said, Exchange)
+        assert not shows([said])
 
 
 def test_a_command_is_blanked_before_its_answer_is_there() -> None:
