@@ -18,6 +18,7 @@ from apdu.errors import InputError, PcscUnavailableError
 from host.console import JsonOption, emit
 from host.model import Protocol
 from host.pcsc import Reader, list_readers
+from host.recording import TRACE
 from host.virtual.cards import absolute
 from host.virtual.parts import SOCKET_VARIABLE
 from host.virtual.reader import Driver
@@ -75,7 +76,8 @@ def run(
 ) -> None:
     """Run a virtual reader with two slots until Ctrl-C, and put card images into it.
 
-    It is a pcscd of its own: yours is not touched. Other shells reach it with the line that is printed.
+    It is a pcscd of its own: yours is not touched. Other shells reach it with the line that is printed. With saifu
+    --trace, what any program says to its cards is recorded.
     """
     _need_linux()
     from host.virtual.cards import CARD_PROGRAM
@@ -86,7 +88,8 @@ def run(
     cards = images or []
     if len(cards) > 2:
         raise InputError(f"{len(cards)} images were given, and the virtual reader has two slots")
-    with _until_told_to_end(), VirtualReader(program, driver) as reader, ControlServer(reader) as control:
+    trace = recording.path.absolute() if (recording := TRACE.get()) is not None else None
+    with _until_told_to_end(), VirtualReader(program, driver, trace) as reader, ControlServer(reader) as control:
         for slot, image in enumerate(cards, 1):
             reader.insert(slot, absolute(image))
         _announce(str(reader.pcscd.socket_path), _numbered(control.do(b'{"do": "list"}')), json_output)

@@ -32,24 +32,27 @@ class TraceFile:
     """A trace in the own form that only grows: every line is one write to the operating system.
 
     The purse comes first: when a line cannot be written (the disk is full), recording ends, business goes on, and
-    ``close`` tells it. One process writes a file at a time.
+    ``close`` tells it. One program writes a file at a time.
     """
 
     def __init__(self, path: Path, program: str, *, sync: bool = False) -> None:
         """Make the file, readable by its owner alone, or go on with one of the same form.
 
-        ``program`` is the writer's name and version; with ``sync`` each line survives a loss of power too, which
-        costs the disk's time. Raises InputError for a file of another kind, StoreError when it cannot be written.
+        ``program`` is the writer's name and version; empty, if this is a process of the program that has written its
+        header already. With ``sync`` each line survives a loss of power too, which costs the disk's time. Raises
+        InputError for a file of another kind, StoreError when it cannot be written.
         """
-        self._path, self._sync = path, sync
+        self.path = path
+        self._sync = sync
         self._lock = Lock()
         self._failure: OSError | None = None
         try:
-            cut = _end_of_cut_line(path)
+            cut = _end_of_cut_line(path) if program else ""
             self._file = FileIO(path, "ab", opener=_private)
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror}") from None
-        self._write(cut + own.header(program))
+        if program:
+            self._write(cut + own.header(program))
         if self._failure is not None:
             self.close()
 
@@ -87,7 +90,7 @@ class TraceFile:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             reason = self._failure.strerror or self._failure
-            raise StoreError(f"{self._path}: the trace ends before the business did: {reason}") from None
+            raise StoreError(f"{self.path}: the trace ends before the business did: {reason}") from None
 
     def close(self) -> None:
         """Close the file; raises StoreError when the trace is not complete."""

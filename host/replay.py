@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apdu.errors import InputError, MisbehaviourError, OutcomeUnknownError
+from apdu.trace.forms import pcscd
 from apdu.trace.model import Exchange, Item, Remark, Reset
 from apdu.trace.names import name_of
 from apdu.trace.redaction import Redactor, redact
@@ -86,16 +87,19 @@ def load(source: str, slot: str | None = None, choosing: str = "replay:FILE#SLOT
 
     A slot is named as in the trace, or by a part of its name that no other has; with one slot in the trace it
     need not be. ``choosing`` is how one is given where this is asked for. Commands come without PINs and keys, which
-    are blanked whether the trace has them or not. Raises InputError for a file or slot that is not there, FormatError
-    for what is no trace.
+    are blanked whether the trace has them or not. A slot in which nothing was said is none, and resets of pcscd's own,
+    which powers each card to look at it, are left out. Raises InputError for a file or slot that is not there,
+    FormatError for what is no trace.
     """
     file, slot = (Path(source), slot) if slot is not None else _split(source)
-    with open_trace(file) as (_, read):
+    with open_trace(file) as (form, read):
         items = [(number, item) for number, item in enumerate(read, 1) if not isinstance(item, Remark)]
-    chosen = _choose(list(dict.fromkeys(item.slot for _, item in items)), slot, file, choosing)
+    used = [item.slot for _, item in items if isinstance(item, Exchange)] or [item.slot for _, item in items]
+    chosen = _choose(list(dict.fromkeys(used)), slot, file, choosing)
     redactor = Redactor()
     played = ((number, _without_secrets(item, redactor)) for number, item in items if item.slot == chosen)
-    return Recording(source, tuple(sessions(played)))
+    found = sessions(played)
+    return Recording(source, tuple(each for each in found if each.exchanges or form != pcscd.NAME))
 
 
 def _without_secrets(item: Item, redactor: Redactor) -> Item:

@@ -76,13 +76,21 @@ class SecureListener:
             command, answer = CommandApdu.decode(exchange.command), ResponseApdu.decode(exchange.response or b"")
         except FormatError:
             return None
-        match command.ins:
-            case Ins.INITIALIZE_UPDATE:
-                return self._begin(exchange, command, answer)
-            case Ins.EXTERNAL_AUTHENTICATE if command.cla & SECURE_MESSAGING:
-                return self._authenticate(exchange, command, answer)
-        if command.cla & SECURE_MESSAGING:
-            return self._secured(exchange, command, answer)
+        if not command.cla & SECURE_MESSAGING:
+            return self._follow(exchange, command, answer)
+        if command.ins == Ins.EXTERNAL_AUTHENTICATE:
+            return self._authenticate(exchange, command, answer)
+        opened = self._secured(exchange, command, answer)
+        if opened is not None and (plain := opened.plain) is not None:
+            inside = CommandApdu.decode(plain.command), ResponseApdu.decode(plain.response or b"")
+            told = self._follow(plain, *inside)
+            return opened if told is None else opened._replace(faults=opened.faults + told.faults)
+        return opened
+
+    def _follow(self, exchange: Exchange, command: CommandApdu, answer: ResponseApdu) -> Opened | None:
+        """What a command in clear does to the channel: it may begin another one, or end it."""
+        if command.ins == Ins.INITIALIZE_UPDATE:
+            return self._begin(exchange, command, answer)
         if command.ins == Ins.SELECT and answer.sw >> 8 in _SELECTED:
             self.reset(exchange.slot)
         return None

@@ -1,10 +1,13 @@
 """``saifu trace``: read a trace of any form that is known, look at it, and write it in another."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -88,11 +91,22 @@ def show(
         with open_readings(file, opening, secrets) as (form, found):
             chosen = choice.of(found, view)
             if as_json:
-                items = [view.document(reading) for reading in chosen]
-                emit(True, {"form": form, "items": items} | view.total(), [])
+                _print_document(form, chosen, view)
             else:
                 view.print(chosen)
                 view.print_total()
+
+
+def _print_document(form: str, chosen: Iterable[Reading], view: View) -> None:
+    """One JSON document, whole or not at all: it waits on the disk, since a trace may be of any length."""
+    with TemporaryFile("w+", encoding="ascii") as waiting:
+        waiting.write(f'{{"form": {json.dumps(form)}, "items": [')
+        for number, reading in enumerate(chosen):
+            waiting.write(", " * bool(number) + json.dumps(view.document(reading)))
+        total = [f", {json.dumps(name)}: {json.dumps(value)}" for name, value in view.total().items()]
+        waiting.write(f"]{''.join(total)}}}\n")
+        waiting.seek(0)
+        copyfileobj(waiting, sys.stdout)
 
 
 def _follow(file: Path, keys: KeysFor | None, secrets: bool, choice: Choice, view: View, as_json: bool) -> None:

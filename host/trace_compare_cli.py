@@ -17,7 +17,7 @@ from apdu.trace.names import status_of
 from apdu.trace.reading import Reading, summary
 from apdu.trace.row import visible
 from apdu.trace.statistics import NO_ANSWER, CommandFigures, Figures, Statistics
-from host.console import JsonOption, emit
+from host.console import JsonOption, emit, say
 from host.secure_connection import KeysFor
 from host.trace_files import STDIN, of_slot
 from host.trace_readings import open_readings
@@ -213,12 +213,12 @@ def _print(found: Iterable[Difference], comparison: Comparison, old: Path, new: 
     """As they are found, so that the first is there at once."""
     for number, each in enumerate(found):
         if not number:
-            typer.echo(f"{new} deviates from {old} first here:")
+            say(f"{new} deviates from {old} first here:")
         for line in _lines(each):
-            typer.echo(line)
+            say(line)
         if not number:
-            typer.echo("")
-    typer.echo(_summary(comparison))
+            say("")
+    say(_summary(comparison))
 
 
 def _summary(comparison: Comparison) -> str:

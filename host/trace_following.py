@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO
 
 from apdu.errors import InputError
@@ -37,6 +38,8 @@ def _opened(path: Path, tell: Callable[[str], None], pause: Callable[[float], ob
     told = False
     while True:
         try:
+            if not S_ISREG(path.stat().st_mode):
+                raise InputError(f"{path}: --follow is for files that grow, and this is none; show it without --follow")
             return path.open("rb")
         except FileNotFoundError:
             if not told:

@@ -143,9 +143,11 @@ def _exchange(item: Exchange, reading: Reading) -> dict[str, Any]:
     return words | _bytes(item) | {"seconds": item.seconds} | plain
 
 
-def _bytes(exchange: Exchange) -> dict[str, str | None]:
+def _bytes(exchange: Exchange) -> dict[str, Any]:
     answer = None if exchange.response is None else exchange.response.hex().upper()
-    return {"command": exchange.command.hex().upper(), "response": answer}
+    said: dict[str, Any] = {"command": exchange.command.hex().upper(), "response": answer}
+    # as in the own form: where zeros stand for secrets
+    return said | ({"redacted": list(exchange.redacted)} if exchange.redacted else {})
 
 
 def _tree(detail: Detail, section: Section) -> dict[str, Any]:

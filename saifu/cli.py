@@ -75,6 +75,8 @@ def root(
 ) -> None:
     """Set the desk up for the command that follows."""
     del version
+    if trace == Path("-"):
+        raise InputError("--trace - : a trace goes on while the command prints, and needs a file of its own")
     TRACE.set(context.with_resource(TraceFile(trace, f"saifu {__version__}")) if trace else None)
     context.obj = FrontDoor(home or Path(typer.get_app_dir("saifu")))
 

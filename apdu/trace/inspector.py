@@ -30,7 +30,7 @@ from apdu.trace.meaning_heard import Header, Heard, header_of
 from apdu.trace.meaning_memory import Chain, Ledger, Place, Waiting
 from apdu.trace.meaning_words import MOST_CHARACTERS, count_text, cut_text
 from apdu.trace.model import Exchange, Item, Remark, Reset
-from apdu.trace.names import name_of
+from apdu.trace.names import GSM, PCSC, name_of
 from apdu.trace.reading import Listener, Opened, Reading
 
 __all__ = ["MOST_SLOTS", "Inspector", "inspect"]
@@ -46,6 +46,8 @@ _BY_NAME, _NO_PARTS = 0x04, b"-"
 _LONGEST_PIECE, _LONGEST_AID = 256, 16
 _MAC = 8
 _NOTHING = b"\0\0"
+_OF_CLASS = (GSM, PCSC)
+"""Standards whose commands have a class of their own, whatever is selected."""
 # a member of an enumeration takes long to look up
 _SELECT, _GET_RESPONSE, _AUTHENTICATE = int(Ins.SELECT), int(Ins.GET_RESPONSE), int(Ins.EXTERNAL_AUTHENTICATE)
 _MAC_ONLY, _BOTH_MACS = 0x01, 0x11
@@ -383,10 +385,11 @@ def _generic(place: Place, command: bytes, response: bytes | None) -> _Words:
     standard = _standard(place)
     named = name_of(command, standard)
     ins = command[1] if len(command) > 3 else None
+    own = named.standard if named.standard in _OF_CLASS else standard
     return _Words(
         None,
         named.standard,
         named.name,
-        generic_what(command, _data(command), named.name, named.standard if named.standard == "PC/SC" else standard),
-        generic_outcome(response, standard, ins),
+        generic_what(command, _data(command), named.name, own if own == PCSC else standard),
+        generic_outcome(response, own, ins),
     )

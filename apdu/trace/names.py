@@ -13,7 +13,7 @@ from apdu.commands import BY_INS
 from apdu.status import STATUS_TEXT, status_text, tries_left
 from apdu.trace import names_emv, names_globalplatform, names_gsm, names_iso
 
-__all__ = ["ORDER", "Named", "name_of", "status_of"]
+__all__ = ["GSM", "ORDER", "PCSC", "Named", "name_of", "status_of"]
 
 SAIFU, ISO, GLOBALPLATFORM, EMV, PCSC, GSM = "saifu", "ISO 7816-4", "GlobalPlatform", "EMV", "PC/SC", "GSM 11.11"
 
@@ -128,6 +128,8 @@ def status_of(sw: int, application: str = "", ins: int | None = None) -> str:
     if by_number or (ours and sw in STATUS_TEXT):
         return status_text(sw)
     if ins is not None and (text := _by_instruction(sw, application, ins)):
+        return text
+    if application == GSM and (text := names_gsm.status_of_sim(sw)):
         return text
     specific = _SPECIFIC[application][1].get(sw) if application in _SPECIFIC else None
     return specific or names_iso.STATUS.get(sw) or _unspecified(sw, application)

@@ -60,7 +60,8 @@ def summary(reading: Reading) -> str:
         return f"{slot}{said}{mark}".strip()
     if isinstance(item, Reset):
         return f"{slot}reset  {item.atr.hex().upper()}".rstrip() + mark
-    secured = "*" if reading.plain is not None else ""
-    blanked = "  (secrets left out)" if item.redacted else ""
+    secured, blanked = "", "  (secrets left out)" if item.redacted else ""
+    if (plain := reading.plain) is not None:
+        secured, blanked = "*", "  (secrets left out)" if item.redacted or plain.redacted else ""
     what = f"  {told}" if (told := reading.what) else ""
     return f"{slot}{reading.name}{secured}{what}  → {reading.outcome}{blanked}{mark}"

@@ -83,7 +83,8 @@ def _words(reading: Reading) -> tuple[str, str, str]:
             return "reset", reading.what or atr.hex().upper(), reading.outcome
         case Remark(text=text):
             return "#", text, reading.outcome
-    blanked = " (secrets left out)" if reading.item.redacted else ""
+    redacted = reading.item.redacted or (reading.plain is not None and reading.plain.redacted)
+    blanked = " (secrets left out)" if redacted else ""
     return reading.name + ("*" if reading.plain else ""), reading.what + blanked, reading.outcome
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from apdu.errors import SaifuError
 from apdu.protocol import Protocol
+from host.recording import TraceFile
 from host.replay import REPLAY, ReplayCard, load
+from host.virtual.recorded_card import RecordedCard
 from host.virtual.vpcd import SimulatedCard, VpcdLink, connect
 
 __all__ = ["INSERTED", "main", "stay_inserted"]
@@ -68,16 +70,24 @@ def _load(image: Path, protocol: Protocol) -> SimulatedCard:
     return CardFile(image, protocol)
 
 
-def main() -> int:
-    """Read the arguments, load the image and be that card; returns 1 if the image cannot be loaded."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="be the card of an image, in a slot of the virtual reader")
     parser.add_argument("--port", type=int, required=True, help="loopback port of the slot")
     parser.add_argument("--no-quick-ack", action="store_true", help="to measure what quick ACK gains")
     parser.add_argument("--protocol", choices=[each.value for each in Protocol], default=Protocol.T1.value)
+    parser.add_argument("--trace", type=Path, help="trace of the reader's, to go on with")
+    parser.add_argument("--slot", default="", help="the slot's name in that trace")
     parser.add_argument("image", type=Path, help="card image, or replay:FILE")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Read the arguments, load the image and be that card; returns 1 if the image cannot be loaded."""
+    arguments = _arguments()
     try:
         card = _load(arguments.image, Protocol(arguments.protocol))
+        if arguments.trace is not None:
+            card = RecordedCard(card, TraceFile(arguments.trace, ""), arguments.slot)
     except (SaifuError, OSError) as error:
         print(error, flush=True)
         return 1

@@ -41,13 +41,16 @@ class VirtualReader:
     that it has not used PC/SC before: libpcsclite looks for its daemon once.
     """
 
-    def __init__(self, program: Sequence[str] = CARD_PROGRAM, driver: Driver = Driver.VPCD) -> None:
-        """``program`` is the command that becomes a card."""
+    def __init__(
+        self, program: Sequence[str] = CARD_PROGRAM, driver: Driver = Driver.VPCD, trace: Path | None = None
+    ) -> None:
+        """``program`` is the command that becomes a card; what is said to cards goes to the ``trace``, a whole path."""
         from host.virtual.daemon import PrivatePcscd, VpcdDriver
         from host.virtual.serial_reader import SerialReader
 
         self.pcscd = PrivatePcscd(SerialReader() if driver is Driver.CCID else VpcdDriver())
         self._program = program
+        self._trace = trace
         self._cards: dict[int, CardProcess] = {}
         self._socket_before = os.environ.get(SOCKET_VARIABLE)
 
@@ -86,7 +89,7 @@ class VirtualReader:
         if any(other.image == image for other in self.slots):
             raise InputError(f"{image} is in the other slot: a card can be in one place only")
         self._clear(slot)
-        card = self._cards[slot] = CardProcess(image, self.pcscd.ports[slot - 1], self._program)
+        card = self._cards[slot] = CardProcess(image, self.pcscd.ports[slot - 1], self._program_of(slot))
         card.wait_until_inserted()
         return card
 
@@ -95,6 +98,11 @@ class VirtualReader:
         if self._content(slot).image is None:
             raise InputError(f"slot {slot} is empty")
         self._clear(slot)
+
+    def _program_of(self, slot: int) -> Sequence[str]:
+        if self._trace is None:
+            return self._program
+        return *self._program, "--trace", str(self._trace), "--slot", self.pcscd.readers[slot - 1]
 
     def _content(self, slot: int) -> SlotContent:
         if not 1 <= slot <= len(self.pcscd.readers):

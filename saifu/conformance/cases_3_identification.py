@@ -3,12 +3,13 @@
 from apdu import ber
 from apdu.commands import ANY_STATE, DATA_OBJECTS, RECORDS_PER_FILE, DataObject, Ins
 from apdu.identity import AID, LifeCycle
+from apdu.messages import Refusal
 from apdu.objects import HistoryRecord, Kind
 from apdu.payload import Tag, unpack
 from apdu.status import StatusWord as W
 from saifu.conformance.case import NotHereError, case
 from saifu.conformance.harmless import OPEN_STATES, in_states
-from saifu.conformance.provoking import fill, require_places
+from saifu.conformance.provoking import fill, require_places, through
 from saifu.conformance.stand import Stand
 from saifu.conformance.subject import must
 
@@ -176,12 +177,38 @@ def _full(stand: Stand) -> None:
     _read(stand, capacity, W.RECORD_NOT_FOUND)
 
 
-@in_states("READ RECORD 1", "more than 254 records are in more than one file", ins=Ins.READ_RECORD)
-def _second_file(stand: Stand) -> None:
-    if _kept(stand) <= RECORDS_PER_FILE:
+def _is_long(stand: Stand) -> bool:
+    return stand.card.twin.cells.history_capacity > RECORDS_PER_FILE
+
+
+def _with_a_second_file(stand: Stand) -> Stand:
+    """This card, or a new one, in which record 255 is written; raises NotHereError when neither history is so long."""
+    one = stand if _is_long(stand) else stand.spare()
+    if one is None or not _is_long(one):
         raise NotHereError("the card has no more records than one file")
-    for age in (253, 254, 255):
-        _read(stand, age, W.OK if age < _kept(stand) else W.RECORD_NOT_FOUND)
+    if one is not stand:
+        one.personalize()
+    _write(one, RECORDS_PER_FILE + 1)
+    return one
+
+
+def _write(stand: Stand, records: int) -> None:
+    """Payments that are refunded, until there are so many records."""
+    stand.ready()
+    partner = stand.partner()
+    while _kept(stand) < records:
+        if stand.unseen + 2 > stand.card.twin.cells.history_capacity:
+            stand.renew()
+        through(stand, partner, kind=Refusal)
+
+
+@in_states("READ RECORD 1", "the 255th newest record is the first of file 2", ins=Ins.READ_RECORD)
+def _second_file(stand: Stand) -> None:
+    long = _with_a_second_file(stand)
+    newest = long.card.twin.cells.record.number()
+    for age in (RECORDS_PER_FILE - 1, RECORDS_PER_FILE):
+        must(HistoryRecord.decode(_read(long, age)).number == newest - age, f"record {age + 1} is another")
+    _read(long, RECORDS_PER_FILE + 1, W.OK if _kept(long) > RECORDS_PER_FILE + 1 else W.RECORD_NOT_FOUND)
 
 
 @case("READ RECORD 1", "a card that has done no business has no record", ins=Ins.READ_RECORD, spare=True)

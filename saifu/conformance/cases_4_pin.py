@@ -232,6 +232,17 @@ def _all_digits(stand: Stand) -> None:
     _change(stand, before, PIN)
 
 
+@in_states(
+    "CHANGE REFERENCE DATA", "the new PIN may be the old one, and all its digits one", ins=Ins.CHANGE_REFERENCE_DATA
+)
+def _any_new_pin(stand: Stand) -> None:
+    _change(stand, PIN, PIN)
+    _change(stand, PIN, _WRONG)
+    _change(stand, _WRONG, _WRONG)
+    stand.card.fresh()
+    _change(stand, _WRONG, PIN)
+
+
 # --- RESET RETRY COUNTER -------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from apdu.status import StatusWord as W
 from host.session import PurseSession
 from saifu.conformance.case import case
 from saifu.conformance.issuer import FAR, NOW
-from saifu.conformance.provoking import close, dated, fill, see, through
+from saifu.conformance.provoking import close, dated, fill, require_places, see, through
 from saifu.conformance.stand import Stand
 from saifu.conformance.subject import must
 
@@ -127,6 +127,19 @@ def _unsettled_in_the_purse(stand: Stand) -> None:
     stand.settle(partner.answers(paid))
     stand.request(45_001, partner.card, W.BALANCE_LIMIT)
     stand.request(45_000, partner.card)
+
+
+@_case("REQUEST 7", "every unsettled transfer counts, and their sum may be more than 16 bits hold")
+def _unsettled_sum(stand: Stand) -> None:
+    require_places(stand, 2)
+    stand.ready(stand.parameters.balance_max)
+    stand.verify()
+    partner = stand.partner()
+    first, _ = (stand.paid(partner.asks(40_000)) for _ in range(2))
+    stand.request(1, partner.card, W.BALANCE_LIMIT)
+    stand.settle(partner.answers(first))
+    stand.request(40_001, partner.card, W.BALANCE_LIMIT)
+    stand.request(40_000, partner.card)
 
 
 @_case("REQUEST 9", "the record of the receipt needs a place that the center's records leave")

@@ -105,6 +105,7 @@ def _places(stand: Stand) -> None:
     require_places(stand, places)
     stand.ready()
     close(stand)
+    stand.renew()
     partner = stand.partner()
     paid = [stand.paid(partner.asks(1)) for _ in range(places)]
     stand.pay(partner.asks(1), W.UNSETTLED_FULL)

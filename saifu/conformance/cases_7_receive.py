@@ -172,6 +172,16 @@ def _again(stand: Stand) -> None:
         must_answer(stand, paid, Receipt, date)
 
 
+@_case("RECEIVE 8", "a value whose record the center has seen is known as well, by its amount too")
+def _seen(stand: Stand) -> None:
+    payer, asked = begun(stand)
+    paid = payer.pays(asked)
+    must_credit(stand, paid)
+    stand.renew()
+    must_answer(stand, paid, Receipt)
+    stand.receive(payer.gives(replace(paid.value.body, amount=7)), W.SAME_COUNTER)
+
+
 @_case("RECEIVE 8", "a value is known by payer, counter, request and amount, not by nonce or signature")
 def _known_by(stand: Stand) -> None:
     payer, asked = begun(stand)

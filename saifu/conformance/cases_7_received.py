@@ -121,7 +121,7 @@ def _out_of_date_by_own_date(stand: Stand) -> None:
 # --- neither -----------------------------------------------------------------------------------------------
 
 
-@_case("RECEIVE 11", "at or below the newest received record that was overwritten the card cannot know")
+@_case("RECEIVE 11", "at or below the newest received record that was overwritten the card cannot know, ever after")
 def _beyond_history(stand: Stand) -> None:
     stand.ready()
     places, payer = stand.card.twin.cells.history_capacity, stand.partner()
@@ -137,9 +137,16 @@ def _beyond_history(stand: Stand) -> None:
     must_answer(stand, first, Receipt)
     _receive_many(stand, payer, 3)
     never = payer.gives(replace(payer.pays(stand.requested(1, payer)).value.body, request=first.value.body.request))
-    for beyond in (lost, first, never):
-        stand.receive(beyond, W.BEYOND_HISTORY)
+    for later in (stand.card.select, stand.card.fresh, stand.renew, partial(_lock_out_and_unlock, stand)):
+        later()
+        for beyond in (lost, first, never):
+            stand.receive(beyond, W.BEYOND_HISTORY)
     must_answer(stand, above, Refusal)
+
+
+def _lock_out_and_unlock(stand: Stand) -> None:
+    stand.lock_out()
+    stand.unlock()
 
 
 def _receive_many(stand: Stand, payer: Partner, times: int) -> None:

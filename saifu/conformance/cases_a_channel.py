@@ -12,7 +12,17 @@ from apdu.identity import AID, LifeCycle
 from apdu.status import StatusWord as W
 from host.scp03 import derive
 from saifu.conformance.case import case
-from saifu.conformance.channel import CAPACITIES, LEVEL, Channel, flipped, is_open, parameters
+from saifu.conformance.channel import (
+    CAPACITIES,
+    LEVEL,
+    TRIES,
+    Channel,
+    flipped,
+    is_open,
+    lose_try,
+    other_version,
+    parameters,
+)
 from saifu.conformance.stand import Stand
 from saifu.conformance.subject import Subject, must
 
@@ -25,7 +35,6 @@ UNREACHED: dict[str, str] = {
 """Rows whose declining side no terminal can bring about, and why."""
 
 B, P = LifeCycle.BLANK, LifeCycle.PERSONALIZATION
-_TRIES = 10
 _CHALLENGE = 0x02
 """Constant of the card challenge in the key derivation."""
 _BAD_LEVELS = (0x00, 0x02, 0x10, 0x12, 0x21, 0x30, 0x32, 0x73, 0x83)
@@ -38,8 +47,8 @@ _in_begin, _in_proof = (partial(case, ins=ins) for ins in (Ins.INITIALIZE_UPDATE
 @_in_begin("INITIALIZE UPDATE 1", "ten wrong host cryptograms block the channel for ever", B, spare=True)
 def _blocked(stand: Stand) -> None:
     stand.card.fresh()
-    for _ in range(_TRIES):
-        _fail(stand.card)
+    for _ in range(TRIES):
+        lose_try(stand.card)
     for _ in range(2):
         stand.card.send(Ins.INITIALIZE_UPDATE, bytes(8), W.BLOCKED)
         stand.card.fresh()
@@ -50,7 +59,7 @@ def _key_version(stand: Stand) -> None:
     own = stand.card.twin.cells.key_version.number()
     stand.card.fresh()
     first = Channel(stand.card)
-    for other in (own % 255 + 1, (own + 127) % 255 + 1):
+    for other in (other_version(stand.card), (own + 127) % 255 + 1):
         stand.card.send(Ins.INITIALIZE_UPDATE, bytes(8), W.DATA_NOT_FOUND, p1=other)
     second = Channel(stand.card, version=own)
     _follow(stand.card, [first, second])
@@ -97,12 +106,6 @@ def _begun_again(stand: Stand) -> None:
 # --- EXTERNAL AUTHENTICATE -------------------------------------------------------------------------------------
 
 
-def _fail(card: Subject) -> None:
-    """One try that is lost."""
-    channel = Channel(card)
-    card.raw(channel.proof(flipped(channel.cryptogram, 7)), W.SECURITY_STATUS)
-
-
 @_in_proof("EXTERNAL AUTHENTICATE 1", "it wants an INITIALIZE UPDATE in this selection", B)
 def _without_begin(stand: Stand) -> None:
     for leave in (stand.card.fresh, stand.card.select):
@@ -125,16 +128,16 @@ def _twice(stand: Stand) -> None:
 def _tries(stand: Stand) -> None:
     for _ in range(2):
         stand.card.fresh()
-        for _ in range(_TRIES - 1):
-            _fail(stand.card)
+        for _ in range(TRIES - 1):
+            lose_try(stand.card)
         Channel.open(stand.card)
 
 
 @_in_proof("EXTERNAL AUTHENTICATE 3", "tries that are lost stay lost over a reset", B, spare=True)
 def _lost(stand: Stand) -> None:
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         stand.card.fresh()
-        _fail(stand.card)
+        lose_try(stand.card)
     stand.card.fresh()
     stand.card.send(Ins.INITIALIZE_UPDATE, bytes(8), W.BLOCKED)
 

@@ -1,18 +1,33 @@
 """Power that goes in the middle of a command: all of it has happened then, or nothing (How to read this page)."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from itertools import cycle
 
 from apdu.command import CommandApdu
 from apdu.commands import BY_INS, PIN_REFERENCE, Ins
+from apdu.dgi import Dgi
+from apdu.identity import LifeCycle
+from apdu.messages import Refusal, Resolution, Signed, UnlockOrder
 from apdu.payload import Tag, pack
+from apdu.status import StatusWord as W
 from host.model import Cut
-from host.session import Paid, Requested
-from saifu.conformance.case import case
-from saifu.conformance.issuer import PIN
+from host.session import Answer, Paid, Requested, pin_block
+from saifu.conformance.case import NotHereError, case
+from saifu.conformance.channel import TRIES, Channel, lose_try
+from saifu.conformance.issuer import ORDERS, PIN, PUK
+from saifu.conformance.partner import Partner
+from saifu.conformance.provoking import close
 from saifu.conformance.stand import SERIAL, Stand
+from saifu.conformance.storing import begun, forged_credit, is_active, p1_of, store, without
+from saifu.conformance.subject import must
 
+__all__: list[str] = []
+
+LOCKED_OUT = LifeCycle.LOCKED_OUT
 _MOST_WRITES = 64
+_WRONG, _NEW = pin_block("0000"), pin_block("987654")
 
 
 def _command(ins: Ins, objects: dict[Tag, bytes]) -> CommandApdu:
@@ -24,13 +39,26 @@ def _cuts() -> Iterator[tuple[int, Cut]]:
     return zip(range(_MOST_WRITES), cycle(Cut), strict=False)
 
 
+def _require_cuts(stand: Stand) -> None:
+    """Raise NotHereError, before a case has changed anything, for a card whose power cannot be cut in a command."""
+    if not stand.card.in_process:
+        raise NotHereError("the power can be cut in the middle of a command only for a card in this process")
+
+
 def _tear_all(stand: Stand, prepare: Callable[[], CommandApdu], resume: Callable[[], None]) -> None:
-    """Cut the power at every write of a command, and go on from there; ends when the command is through."""
+    """Cut the power at every write of a command, and go on from there; ends when the command is through.
+
+    Raises NotHereError where that cannot be done.
+    """
+    _require_cuts(stand)
     for write, cut in _cuts():
         if not stand.card.torn(prepare(), write, cut):
             return
         stand.audit()
         resume()
+
+
+# --- codes -----------------------------------------------------------------------------------------------------
 
 
 @case("VERIFY 3", "a cut right after a try was taken off does not give it back, even to the right PIN", ins=Ins.VERIFY)
@@ -51,6 +79,49 @@ def _verify(stand: Stand) -> None:
 
     stand.ready()
     _tear_all(stand, again, stand.verify)
+
+
+@case("RESET RETRY COUNTER 2", "a cut right after a try was taken off does not give it back, even to the right code",
+      ins=Ins.RESET_RETRY_COUNTER)  # fmt: skip
+def _code_try_before_comparison(stand: Stand) -> None:
+    stand.ready()
+    stand.card.torn(_new_pin(PIN), 0)
+    left = stand.card.session().get_reference_data().puk_tries
+    must(left == stand.parameters.puk_tries - 1, f"after the cut {left} tries of the resetting code are left")
+    stand.card.raw(_new_pin(PIN), W.OK)
+
+
+def _try(stand: Stand, pin: bytes) -> None:
+    """VERIFY, whatever it ends in: the oracle knows."""
+    stand.card.send(Ins.VERIFY, pin, None, p2=PIN_REFERENCE, ne=None)
+
+
+def _new_pin(pin: bytes) -> CommandApdu:
+    return CommandApdu(0x00, Ins.RESET_RETRY_COUNTER, 0, PIN_REFERENCE, PUK + pin)
+
+
+@case("RESET RETRY COUNTER", "at every cut the old PIN is blocked, or the new one is there with all its tries",
+      ins=Ins.RESET_RETRY_COUNTER)  # fmt: skip
+def _reset_retry_counter(stand: Stand) -> None:
+    def unblock() -> CommandApdu:
+        """The right code with a new PIN, where the old one is blocked."""
+        stand.card.fresh()
+        for _ in range(stand.parameters.pin_tries):
+            _try(stand, _WRONG)
+        return _new_pin(_NEW)
+
+    def resume() -> None:
+        """What became of the new PIN shows; then the old one is given back."""
+        _try(stand, _NEW)
+        stand.card.raw(_new_pin(PIN), W.OK)
+
+    stand.ready()
+    _tear_all(stand, unblock, resume)
+    stand.card.fresh()
+    resume()
+
+
+# --- money -----------------------------------------------------------------------------------------------------
 
 
 @case("PAY", "a cut payment took no money, or left a value that can be given again", ins=Ins.PAY)
@@ -91,22 +162,49 @@ def _receive(stand: Stand) -> None:
     _tear_all(stand, pay, lambda: stand.other().settle(stand.answered(coming[-1])))
 
 
-@case("SETTLE", "a cut refund returned the money once or not yet", ins=Ins.SETTLE)
-def _settle(stand: Stand) -> None:
-    counters: list[int] = []
+def _torn_settle(ends: Callable[[Stand, Partner, Paid], Answer | Signed[Resolution]], stand: Stand) -> None:
+    answers: list[Answer | Signed[Resolution]] = []
 
-    def refund() -> CommandApdu:
-        """SETTLE with a resolution that says never received."""
+    def settle() -> CommandApdu:
+        """SETTLE of a transfer that waits."""
         stand.ready()
-        counters.append(stand.paid(stand.asked_by(stand.other(), 100)).value.body.counter)
-        return _command(Ins.SETTLE, {Tag.RESOLUTION: stand.resolution(counters[-1]).raw})
+        payee = stand.partner()
+        answers.append(ends(stand, payee, stand.paid(payee.asks(100))))
+        tag = Tag[type(answers[-1].body).__name__.upper()]
+        return _command(Ins.SETTLE, {tag: answers[-1].raw})
 
     def resume() -> None:
         """SETTLE again, where the transfer still waits."""
         waiting = {entry.counter for entry in stand.card.session().get_unsettled()}
-        stand.settle(stand.resolution(counters[-1]), 0x9000 if counters[-1] in waiting else 0x6A88)
+        stand.settle(answers[-1], W.OK if answers[-1].body.counter in waiting else W.DATA_NOT_FOUND)
 
-    _tear_all(stand, refund, resume)
+    _tear_all(stand, settle, resume)
+
+
+for _title, _ends in (
+    ("refund by refusal returned the money once or not yet", lambda _, payee, paid: payee.answers(paid, Refusal)),
+    ("refund by resolution returned the money once or not yet",
+     lambda stand, _, paid: stand.resolution(paid.value.body.counter)),
+    ("receipt has ended the transfer or not yet", lambda _, payee, paid: payee.answers(paid)),
+):  # fmt: skip
+    case("SETTLE", f"a cut {_title}", ins=Ins.SETTLE)(partial(_torn_settle, _ends))
+
+
+@case("REQUEST", "a cut REQUEST has opened the next request or left the last one open", ins=Ins.REQUEST)
+def _request(stand: Stand) -> None:
+    def ask() -> CommandApdu:
+        """REQUEST where another request is open, which is given up by it."""
+        stand.ready()
+        payer = stand.partner().card
+        stand.request(1, payer)
+        return _command(Ins.REQUEST, {Tag.AMOUNT: (2).to_bytes(4), Tag.CARD_ID: payer, Tag.DATE: stand.date()})
+
+    _tear_all(stand, ask, lambda: close(stand))
+    stand.card.fresh()
+    close(stand)
+
+
+# --- what the center signs -------------------------------------------------------------------------------------
 
 
 @case("PUT CREDIT", "cut credit information is the old or the new, with its counts", ins=Ins.PUT_CREDIT)
@@ -132,3 +230,81 @@ def _lock_out(stand: Stand) -> None:
 
     _tear_all(stand, listed, stand.ready)
     stand.ready()
+
+
+@case("UNLOCK", "a cut unlocking has unlocked the card and raised the edition, or neither", LOCKED_OUT, ins=Ins.UNLOCK)
+def _unlock(stand: Stand) -> None:
+    def order() -> CommandApdu:
+        """UNLOCK with the next order."""
+        stand.locked()
+        body = UnlockOrder(ORDERS, stand.id, stand.card.twin.cells.edition.number() + 1)
+        return _command(Ins.UNLOCK, {Tag.ORDER: Signed.make(body, stand.issuer.orders).raw})
+
+    _tear_all(stand, order, stand.locked)
+
+
+@case("PUT DATE", "a cut PUT DATE has kept head, edition and date, or none of them", ins=Ins.PUT_DATE)
+def _put_date(stand: Stand) -> None:
+    def later() -> CommandApdu:
+        """PUT DATE with the head of the next edition, one second later."""
+        stand.card.fresh()
+        head = replace(stand.edition().head.body, time=stand.now + 1)
+        return _command(Ins.PUT_DATE, {Tag.HEAD: Signed.make(head, stand.issuer.orders).raw})
+
+    stand.ready()
+    _tear_all(stand, later, stand.card.fresh)
+
+
+# --- personalization -------------------------------------------------------------------------------------------
+
+
+@case("EXTERNAL AUTHENTICATE 3", "a cut right after the last try was taken off blocks the channel, whatever the proof",
+      LifeCycle.BLANK, ins=Ins.EXTERNAL_AUTHENTICATE, spare=True)  # fmt: skip
+def _last_try(stand: Stand) -> None:
+    _require_cuts(stand)
+    stand.card.fresh()
+    for _ in range(TRIES - 1):
+        lose_try(stand.card)
+    channel = Channel(stand.card)
+    stand.card.torn(channel.proof(channel.cryptogram), 0)
+    stand.card.fresh()
+    stand.card.send(Ins.INITIALIZE_UPDATE, bytes(8), W.BLOCKED)
+
+
+@case("GENERATE KEY PAIR", "a cut GENERATE KEY PAIR has begun personalization anew, or left all that was stored",
+      LifeCycle.PERSONALIZATION, ins=Ins.GENERATE_KEY_PAIR)  # fmt: skip
+def _key_pair(stand: Stand) -> None:
+    """Forged credit tells which it is, and makes no purse: 6985 where nothing counts, else 950B."""
+
+    def generate() -> CommandApdu:
+        """Another pair, where everything is stored but credit information."""
+        channel, groups, _ = begun(stand)
+        store(channel, without(groups, Dgi.CREDIT))
+        return channel.wrapped(Ins.GENERATE_KEY_PAIR, 0x80)
+
+    def resume() -> None:
+        """The last block, whatever it ends in: the oracle knows."""
+        stand.card.raw(Channel.open(stand.card).last(forged_credit(stand)))
+
+    _tear_all(stand, generate, resume)
+
+
+@case("STORE DATA", "a cut last block has made a whole purse, or can come again", LifeCycle.PERSONALIZATION,
+      ins=Ins.STORE_DATA, spare=True)  # fmt: skip
+def _activation(stand: Stand) -> None:
+    """Each cut spends a card."""
+    _require_cuts(stand)
+    made: Stand | None = stand
+    for write, cut in _cuts():
+        if made is None:
+            raise NotHereError("each cut of the last block costs a card, and no other can be made")
+        channel, groups, _ = begun(made)
+        store(channel, without(groups, Dgi.CREDIT))
+        if not made.card.torn(channel.last(groups[Dgi.CREDIT]), write, cut):
+            return
+        made.audit()
+        if made.card.state is LifeCycle.PERSONALIZATION:
+            Channel.open(made.card).store(groups[Dgi.CREDIT], p1_of(Dgi.CREDIT, last=True))
+        is_active(made)
+        made.verify()
+        made = stand.spare()

@@ -13,12 +13,14 @@ from host.scp03 import CHALLENGE_SIZE, HostChannel, InitializeUpdateAnswer, Sess
 from saifu.conformance.stand import SERIAL, Stand
 from saifu.conformance.subject import Subject
 
-__all__ = ["CAPACITIES", "LEVEL", "Channel", "flipped", "is_open", "parameters"]
+__all__ = ["CAPACITIES", "LEVEL", "TRIES", "Channel", "flipped", "is_open", "lose_try", "other_version", "parameters"]
 
 LEVEL = 0x33
 """Everything encrypted and with a MAC, in both directions."""
 CAPACITIES = (0x01, 0x07)
 """P1 and P2 of GET DATA for an object that every state has."""
+TRIES = 10
+"""Of EXTERNAL AUTHENTICATE, in a row."""
 _NE = 256
 
 
@@ -37,6 +39,11 @@ def parameters(stand: Stand) -> bytes:
 def is_open(card: Subject) -> None:
     """In an open channel, and only there, a plain GET DATA is declined; raises DeviationError."""
     card.raw(CommandApdu(0x00, Ins.GET_DATA, *CAPACITIES, ne=_NE), StatusWord.SECURITY_STATUS)
+
+
+def other_version(card: Subject) -> int:
+    """A key version that is not the card's: INITIALIZE UPDATE declines it."""
+    return card.twin.cells.key_version.number() % 255 + 1
 
 
 class Channel:
@@ -117,3 +124,13 @@ class Channel:
         self.send(Ins.STORE_DATA, p1, self._block if block is None else block, groups, sw)
         if sw == StatusWord.OK:
             self._block = self._block + 1 & 0xFF
+
+    def last(self, groups: bytes) -> CommandApdu:
+        """STORE DATA with the last block, to be sent or not."""
+        return self.wrapped(Ins.STORE_DATA, 0x88, self._block, groups)
+
+
+def lose_try(card: Subject) -> None:
+    """INITIALIZE UPDATE, and an EXTERNAL AUTHENTICATE with a wrong cryptogram; raises DeviationError."""
+    channel = Channel(card)
+    card.raw(channel.proof(flipped(channel.cryptogram, 7)), StatusWord.SECURITY_STATUS)

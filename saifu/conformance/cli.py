@@ -3,7 +3,7 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +30,7 @@ from saifu.conformance.issuer import CHIP, STATIC, Issuer
 from saifu.conformance.report import Report, deviation_lines
 from saifu.conformance.running import Outcome, Result, Running
 from saifu.conformance.stand import Stand
-from saifu.conformance.subject import Subject
+from saifu.conformance.subject import Subject, UnmetError
 from saifu.conformance.suite import suite
 
 __all__ = ["app"]
@@ -84,18 +84,17 @@ def conform(
             require_replaceable(place, mark, "a report of an earlier run")
     cases = _chosen(clause or [])
     cards = _cards(reader, protocol or Protocol.T1, read_channel_keys(keys) if keys else STATIC, _words(renew))
-    running = _run(cards, cases, as_json)
-    report = Report.of(running)
+    report, interrupted = _report(cards, cases, reader, as_json)
     _write(report, junit, html)
     emit(as_json, report.document(), [])
     if not as_json:
         _show(report)
-    if running.interrupted is not None:
-        raise running.interrupted
-    if not report.passed:
-        raise RefusedError("none of this could be tried on this card: see why it was skipped")
+    if interrupted is not None:
+        raise interrupted
     if report.failed:
         raise MisbehaviourError(f"{len(report.failed)} of {len(report.results)} promises of the protocol are not kept")
+    if not report.passed:
+        raise RefusedError("none of this could be tried on this card: see why it was skipped")
 
 
 def _require_sense(reader: str, own_cards: bool, protocol: Protocol | None) -> None:
@@ -121,6 +120,10 @@ def _is_of(case: Case, clause: str) -> bool:
     return case.clause == clause or case.clause.startswith(f"{clause} ") or case.command == clause
 
 
+_TWO_FILES = 256
+"""Records of other cards of the model, whose history takes two files."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Cards:
     """Where cards under test come from: the one that is there, and others, if there are any."""
@@ -135,11 +138,11 @@ def _cards(reader: str, protocol: Protocol, keys: StaticKeys, renew: list[str]) 
     issuer = Issuer(TEST_ISSUER)
     if reader == _MODEL:
 
-        def made() -> Subject:
+        def made(history: int = 64) -> Subject:
             """A new card of the model."""
-            return Subject(recorded(ModelSlot(_MODEL, memory_card(CHIP, protocol=protocol))), issuer, keys)
+            return Subject(recorded(ModelSlot(_MODEL, memory_card(CHIP, history, protocol=protocol))), issuer, keys)
 
-        return _Cards(made, made, in_turn=False)
+        return _Cards(made, lambda: made(_TWO_FILES), in_turn=False)
     _require_image(reader, bool(renew))
     slot = open_slot(reader)
 
@@ -191,6 +194,17 @@ def _words(command: str) -> list[str]:
         raise InputError(f"--renew: {error}") from None
 
 
+def _report(cards: _Cards, cases: list[Case], reader: str, quiet: bool) -> tuple[Report, BaseException | None]:
+    """The report of the run, and why that has ended before its end, if it did."""
+    try:
+        running = _run(cards, cases, quiet)
+    except UnmetError as error:
+        report = Report.of_unmet(reader, error, cases)
+        _tell_failures(report.failed, quiet)
+        return report, None
+    return Report.of(running), running.interrupted
+
+
 def _run(cards: _Cards, cases: list[Case], quiet: bool) -> Running:
     subject = cards.first()
     with Progress(console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as progress:
@@ -210,13 +224,19 @@ def _watch(progress: Progress, cases: int, quiet: bool) -> Callable[[Result], ob
     task = progress.add_task("", total=cases)
 
     def watch(result: Result) -> None:
-        """Tell a failure with its bytes."""
+        """Go on, and tell a failure."""
         progress.update(task, advance=1, description=f"{result.case.clause} [{result.case.state.text}]".ljust(40)[:40])
-        if result.outcome is Outcome.FAILED and not quiet:
-            for line in (f"FAILED  {result.case.name}", f"  {result.why}", *deviation_lines(result.deviation)):
-                say(line)
+        _tell_failures([result] if result.outcome is Outcome.FAILED else [], quiet)
 
     return watch
+
+
+def _tell_failures(results: Iterable[Result], quiet: bool) -> None:
+    """Each with its bytes."""
+    for result in results:
+        for line in (f"FAILED  {result.case.name}", f"  {result.why}", *deviation_lines(result.deviation)):
+            if not quiet:
+                say(line)
 
 
 def _write(report: Report, junit: Path | None, html: Path | None) -> None:

@@ -3,7 +3,7 @@
 It works on any connection, and on a recorded trace as well.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from apdu.command import SECURE_MESSAGING, CommandApdu
 from apdu.commands import Ins
@@ -17,7 +17,7 @@ from host.scp03 import StaticKeys
 from host.secure_listener import SecureListener
 from saifu.conformance.twin import MARK_SIZES, Free, Mark, Twin
 
-__all__ = ["Deviation", "Oracle"]
+__all__ = ["Deviation", "Drawn", "Oracle"]
 
 _MORE, _AGAIN = 0x61, 0x6C
 _LEAST_DIFFERENCE = 8
@@ -35,12 +35,36 @@ class Deviation:
     why: str
 
 
+@dataclass(slots=True)
+class Drawn:
+    """What all the cards of a run have drawn at random.
+
+    A card that draws again what it has drawn itself deviates at once. What another card has drawn before it is kept for
+    cases of their own: else each card after the first would deviate wherever it is used, and seldom where the fault is.
+    """
+
+    repeated: set[Free] = field(default_factory=set)
+    """Kinds of which one card has drawn what another has drawn before."""
+    _by: dict[tuple[Free, bytes], object] = field(default_factory=dict)
+
+    def take(self, kind: Free, drawn: bytes, card: object) -> None:
+        """Keep what a card has drawn; ``card`` is the same object each time."""
+        if self._by.setdefault((kind, drawn), card) is not card:
+            self.repeated.add(kind)
+
+    def is_by_others(self, kind: Free, card: object) -> bool:
+        """Whether cards but this one have drawn something of the kind."""
+        return any(each is kind and by is not card for (each, _), by in self._by.items())
+
+
 class Oracle:
     """A twin in lock-step with one card."""
 
     def __init__(self, twin: Twin, keys: StaticKeys | None = None) -> None:
         """``keys`` are the card's static keys, for what goes through a secure channel."""
         self.twin = twin
+        self.drawn = Drawn()
+        """A run gives all of its cards the same."""
         self._card_side, self._twin_side = (SecureListener(lambda _: _required(keys)) for _ in range(2))
         self._nonces, self._points = {0, (1 << 64) - 1}, set[bytes]()
         self._values = dict[bytes, bytes]()
@@ -141,6 +165,7 @@ class Oracle:
         if any((drawn ^ before).bit_count() < _LEAST_DIFFERENCE for before in self._nonces):
             return f"the nonce {nonce.hex().upper()} is not fresh: it is that of an earlier request, or nearly so"
         self._nonces.add(drawn)
+        self.drawn.take(Free.NONCE, nonce, self)
         self.twin.learn_nonce(mark, nonce)
         return ""
 
@@ -150,6 +175,7 @@ class Oracle:
         if point in self._points:
             return "the public key is that of an earlier pair"
         self._points.add(point)
+        self.drawn.take(Free.POINT, point, self)
         self.twin.learn_point(point)
         return ""
 
@@ -162,6 +188,7 @@ class Oracle:
         # r tells the random number of a signature: used for two messages, it gives the private key away
         if self._signed.setdefault((self.twin.point or b"", signature[:32]), message) != message:
             return "two signatures are made with one random number: they tell the card's private key"
+        self.drawn.take(Free.SIGNATURE, signature[:32], self)
         if message[0] != Value.TYPE:
             return ""
         before = self._values.setdefault(message, signature)

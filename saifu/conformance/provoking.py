@@ -1,21 +1,25 @@
 """Situations and objects that several cases of the purse bring about."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+from apdu.commands import Ins
+from apdu.identity import LifeCycle, Role
 from apdu.messages import Receipt, Refusal
 from apdu.payload import Tag
 from apdu.signature import ORDER, SIGNATURE_SIZE, private_key, sign
 from host.session import Paid, Requested
-from saifu.conformance.case import NotHereError
+from saifu.conformance.case import NotHereError, Run, case
 from saifu.conformance.issuer import CERTIFICATION, ORDERS, Issuer
 from saifu.conformance.partner import Partner
-from saifu.conformance.stand import Objects, Stand
+from saifu.conformance.stand import SERIAL, Objects, Stand
 from saifu.conformance.subject import must
 
 __all__ = [
+    "MOST",
     "begun",
     "close",
     "cut_or_long",
@@ -23,9 +27,12 @@ __all__ = [
     "fill",
     "forgeries",
     "last_seen",
+    "made",
     "misshapen",
     "must_answer",
     "must_credit",
+    "new_purse",
+    "receive_from",
     "require_places",
     "see",
     "signed_by_other_center_keys",
@@ -33,7 +40,9 @@ __all__ = [
     "twin_of",
 ]
 
-_FILLED = 64
+MOST = 0xFFFF_FFFF
+"""The most that 4 bytes can say."""
+_FILLED = 256
 """The most records that a case writes only to fill a history."""
 
 
@@ -91,6 +100,23 @@ def fill(stand: Stand, unseen: int, **credit: int) -> None:
         stand.give(1)
 
 
+def new_purse(clause: str, title: str, ins: Ins | None = None) -> Callable[[Run], Run]:
+    """Add a case that has a blank card, to make a purse of."""
+    return case(clause, title, LifeCycle.BLANK, ins=ins, spare=True)
+
+
+def made(stand: Stand, role: Role = Role.PERSON, serial: int = SERIAL, **parameters: int) -> None:
+    """Make a blank card a purse of other parameters than the usual, with all the credit there is; reset and selected.
+
+    ``parameters`` changes fields. Raises what personalization raises.
+    """
+    usual, issuer = stand.issuer_data(), stand.issuer
+    own = replace(usual, parameters=issuer.parameters(serial, role, **parameters))
+    credit = issuer.credit(serial, 1, count=MOST, amount=MOST)
+    stand.secure().personalize(own, lambda point: (issuer.certificate(serial, point, role), credit))
+    stand.card.fresh()
+
+
 def require_places(stand: Stand, places: int) -> None:
     """Raise NotHereError unless the card can have so many unsettled transfers at a time, with their records."""
     cells = stand.card.twin.cells
@@ -122,6 +148,11 @@ def must_answer(stand: Stand, paid: Paid, kind: type[Receipt | Refusal], date: O
     answer = stand.answered(paid, date).body
     must(answer == kind(body.payer, body.counter, stand.id), f"the answer is not the {kind.__name__.lower()}")
     must(stand.balance == before, "the balance is another")
+
+
+def receive_from(stand: Stand, payer: Partner, amount: int) -> None:
+    """REQUEST, and RECEIVE of the value with which the payer answers it."""
+    must_credit(stand, payer.pays(stand.requested(amount, payer)))
 
 
 # --- objects that are none -------------------------------------------------------------------------------

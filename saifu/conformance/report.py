@@ -1,7 +1,7 @@
 """What a run of the suite says: for people, as JSON, as JUnit XML for CI, and as a page."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Self
@@ -10,8 +10,10 @@ from xml.etree import ElementTree as Xml
 from apdu.commands import COMMANDS
 from apdu.identity import LifeCycle
 from apdu.status import status_text
+from saifu.conformance.case import Case
 from saifu.conformance.oracle import Deviation
-from saifu.conformance.running import Outcome, Result, Running, failures
+from saifu.conformance.running import Outcome, Result, Running, failures, unmet
+from saifu.conformance.subject import UnmetError
 
 __all__ = ["Report", "deviation_lines"]
 
@@ -28,6 +30,8 @@ class Report:
     seconds: float
     covered: frozenset[tuple[LifeCycle, int]]
     """State and instruction of every command that was sent."""
+    is_interrupted: bool = False
+    """Whether the run ended before its end."""
 
     @classmethod
     def of(cls, running: Running) -> Self:
@@ -36,7 +40,13 @@ class Report:
         capacities = card.twin.cells.capacities
         told = f"{card.twin.protocol.value}, {capacities.history} records, {capacities.unsettled} unsettled transfers"
         sums = running.exchanges, running.seconds, frozenset(running.covered)
-        return cls(card.slot.name, told, tuple(running.results), *sums)
+        return cls(card.slot.name, told, tuple(running.results), *sums, running.interrupted is not None)
+
+    @classmethod
+    def of_unmet(cls, reader: str, error: UnmetError, cases: Sequence[Case]) -> Self:
+        """The report on a card with which no run can begin."""
+        rest = (Result(case, Outcome.SKIPPED, f"the card cannot be tested: {error}") for case in cases)
+        return cls(reader, "a card that does not tell what it is", (unmet(error), *rest), 0, 0.0, frozenset())
 
     @property
     def failed(self) -> list[Result]:
@@ -83,7 +93,8 @@ class Report:
     def document(self) -> dict[str, Any]:
         """The whole report as JSON."""
         counts = self.counts()
-        head = {"reader": self.reader, "card": self.card, "ok": not self.failed}
+        ok = not self.failed and not self.is_interrupted
+        head = {"reader": self.reader, "card": self.card, "ok": ok, "interrupted": self.is_interrupted}
         head |= {"whole": not counts[Outcome.SKIPPED.value], "counts": counts}
         sums = {"exchanges": self.exchanges, "seconds": round(self.seconds, 3), "coverage": self.coverage()}
         return head | sums | {"results": [_document(result) for result in self.results]}
@@ -101,6 +112,7 @@ class Report:
     def html(self) -> bytes:
         """One page that needs nothing else."""
         summary = ", ".join(f"{count} {name}" for name, count in self.counts().items())
+        summary += ", interrupted" * self.is_interrupted
         parts = [
             _HEAD,
             f"<h1>Conformance: {summary}</h1>",

@@ -10,9 +10,9 @@ from apdu.identity import LifeCycle
 from saifu.conformance.case import Case, NotHereError, Run
 from saifu.conformance.oracle import Deviation
 from saifu.conformance.stand import Stand
-from saifu.conformance.subject import DeviationError, Told
+from saifu.conformance.subject import DeviationError, Told, UnmetError
 
-__all__ = ["Outcome", "Result", "Running", "failures"]
+__all__ = ["Outcome", "Result", "Running", "failures", "unmet"]
 
 _LIFE = (
     LifeCycle.BLANK,
@@ -42,6 +42,20 @@ _TITLES = {
     LifeCycle.LOCKED_OUT: "the center's proof locks the card out",
     LifeCycle.TERMINATED: "the center's order ends the card's life",
 }
+_BETWEEN: dict[LifeCycle, Case] = {
+    LifeCycle.ACTIVE: Case("Life cycle", "the center's order unlocks the card", LifeCycle.ACTIVE, Stand.unlock),
+    LifeCycle.LOCKED_OUT: Case(
+        "Life cycle", "the center's proof locks the card out again", LifeCycle.LOCKED_OUT, Stand.lock_out
+    ),
+}
+"""The two states that a case may leave for one another, and how a card comes into each of them from the other."""
+_GIVEN_BACK: dict[LifeCycle, Case] = {
+    LifeCycle.ACTIVE: Case("Life cycle", "the card is active at the end", LifeCycle.ACTIVE, Stand.ready),
+    LifeCycle.LOCKED_OUT: Case(
+        "Life cycle", "the card is locked out again at the end", LifeCycle.LOCKED_OUT, _lock_out
+    ),
+}
+"""How a card is left, and how it comes to that."""
 
 
 class Outcome(Enum):
@@ -76,7 +90,8 @@ class Running:
     afresh: Callable[[], Stand] | None = None
     """Makes the stand anew, where the cards that were spent had to go through the same reader."""
     results: list[Result] = field(default_factory=list)
-    found: LifeCycle = LifeCycle.BLANK
+    found: LifeCycle | None = None
+    """The state in which the card was found; None until it is used, which is after those that the run may spend."""
     lost: str = ""
     """Why the card cannot be tested any more, after a failure."""
     seconds: float = 0.0
@@ -84,20 +99,25 @@ class Running:
     interrupted: BaseException | None = None
     """Why the run ended before its end, if it did."""
     _told: list[Told] = field(default_factory=list)
+    _paid: int = 0
+    """Counter of the last transfer that the card had made when it was found."""
 
     def run(self) -> list[Result]:
         """Go through the card's life from where it is; ends with the card as it was found, where that can be.
 
         What costs a card comes first, each on a card of its own. Results are in the order of life; when the reader is
-        gone, or the user wants an end, the rest is skipped and ``interrupted`` says why.
+        gone, there are no other cards any more, or the user wants an end, the rest is skipped and ``interrupted`` says
+        why. The card is given back then too, unless the user wants an end of that as well.
         """
         begin = time.perf_counter()
         try:
             self._live()
-        except (ReaderError, KeyboardInterrupt) as error:
+            self._give_back()
+        except (SaifuError, KeyboardInterrupt) as error:
             self.interrupted = error
-            tried = {result.case for result in self.results}
-            self._skip([case for case in self.cases if case not in tried], f"interrupted: {_said(error)}")
+            self._skip_rest(f"interrupted: {_said(error)}")
+        if self.found is not None and (self.lost or self.interrupted is not None):
+            self._bring_back()
         self.seconds = time.perf_counter() - begin
         self.results.sort(key=lambda result: _LIFE.index(result.case.state))
         return self.results
@@ -105,22 +125,32 @@ class Running:
     def _live(self) -> None:
         for state in _LIFE:
             self._run_spare([case for case in self.cases if case.state is state and _spends(case)])
-        if self.afresh is not None:
-            self.stand = self.afresh()
-        self.found = self.stand.card.state
-        self._told.append(self.stand.card.told)
+        if not self._find():
+            return
         cases = [case for case in self.cases if not _spends(case)]
         last = max((_LIFE.index(case.state) for case in cases), default=-1)
         for state in _LIFE[: last + 1]:
             if not self._ended:
                 self._run_state(state, [case for case in cases if case.state is state])
-        if not self.lost:
-            self._give_back()
+
+    def _find(self) -> bool:
+        """The card that the run does not spend, as it is; where it cannot be met, nothing more can be tried."""
+        if self.afresh is not None:
+            try:
+                self.stand = self.afresh().beside(self.stand)
+            except UnmetError as error:
+                self._tell_once(unmet(error))
+                self._skip_rest(f"the card cannot be tested: {error}")
+                return False
+        card = self.stand.card
+        self.found, self._paid = card.state, card.twin.cells.payments.number()
+        self._told.append(card.told)
+        return True
 
     @property
     def exchanges(self) -> int:
         """Exchanges with all the cards of the run."""
-        return sum(result.exchanges for result in self.results)
+        return sum(told.exchanges for told in self._told)
 
     @property
     def covered(self) -> set[tuple[LifeCycle, int]]:
@@ -132,7 +162,7 @@ class Running:
         return self.stop and any(failures(self.results))
 
     def _run_state(self, state: LifeCycle, cases: list[Case]) -> None:
-        if self.lost or not self._come_into(self.stand, state):
+        if self.lost or not self._come_into(state):
             self._skip(cases, self.lost or f"the card is {self.stand.card.state.text}: it cannot become {state.text}")
         else:
             self._run_all(cases)
@@ -146,49 +176,91 @@ class Running:
             if self._ended:
                 return
 
-    def _come_into(self, stand: Stand, state: LifeCycle) -> bool:
+    def _come_into(self, state: LifeCycle) -> bool:
         """Whether the card is in the state, after the one step that leads to it if that is needed."""
-        if stand.card.state is state:
+        now = self.stand.card.state
+        if now is state:
             return True
-        if stand.card.state is LifeCycle.LOCKED_OUT and state is LifeCycle.ACTIVE:
-            return self._step(stand, Case("Life cycle", "the center's order unlocks the card", state, Stand.unlock))
-        if _LIFE.index(stand.card.state) + 1 != _LIFE.index(state):
-            return False
-        return self._step(stand, Case("Life cycle", _TITLES[state], state, _ENTER[state]))
+        if now is LifeCycle.LOCKED_OUT and state is LifeCycle.ACTIVE:
+            return self._step(_BETWEEN[state])
+        return _LIFE.index(now) + 1 == _LIFE.index(state) and self._step(_entering(state))
 
-    def _step(self, stand: Stand, step: Case) -> bool:
-        self._run_one(stand, step, come_into=False)
-        return stand.card.state is step.state
+    def _step(self, step: Case) -> bool:
+        """Whether a step leads the card to its state."""
+        self._judge(self.stand, step, self._tell_once)
+        return self.stand.card.state is step.state
 
     def _run_spare(self, cases: list[Case]) -> None:
         """Each of these has a card of its own."""
         for case in cases:
             if self._ended:
                 return
-            stand = self.stand.spare()
-            if stand is None:
-                self._skip([case], "it costs the card, and no other can be made on this connection")
-            elif all(self._enter(stand, state) for state in _LIFE[1 : _LIFE.index(case.state) + 1]):
-                self._told.append(stand.card.told)
-                self._run_one(stand, case)
+            try:
+                stand = self.stand.spare()
+            except UnmetError as error:
+                self._tell_once(unmet(error))
+                self._skip([case], f"the card for it cannot be tested: {error}")
+            else:
+                self._spend(stand, case)
 
-    def _enter(self, stand: Stand, state: LifeCycle) -> bool:
-        """One step of a spare card's life; told only when it fails, since the first card has shown it."""
-        if state is LifeCycle.LOCKED_OUT:
-            return True
-        try:
-            _ENTER[state](stand)
-            stand.audit()
-        except SaifuError as error:
-            step = Case("Life cycle", _TITLES[state], state, _ENTER[state])
-            self._add(Result(step, Outcome.FAILED, str(error), getattr(error, "deviation", None)))
-            return False
-        return True
-
-    def _run_one(self, stand: Stand, case: Case, come_into: bool = True) -> None:
-        if come_into and stand.card.state is not case.state and not _is_undone(stand, case):
-            self._skip([case], f"the card is {stand.card.state.text} now")
+    def _spend(self, stand: Stand | None, case: Case) -> None:
+        if stand is None:
+            self._skip([case], "it costs the card, and no other can be made on this connection")
             return
+        self._told.append(stand.card.told)
+        if why := self._enter(stand, case.state):
+            self._skip([case], why)
+        else:
+            self._run_one(stand, case)
+
+    def _enter(self, stand: Stand, wanted: LifeCycle) -> str:
+        """Why a spare card does not come into a state, or nothing; its steps are told only when they fail."""
+        for state in _LIFE[1 : _LIFE.index(wanted) + 1]:
+            if state is not LifeCycle.LOCKED_OUT and (why := self._quietly(stand, _entering(state))):
+                return f"the card for it does not become {state.text}: {why}"
+        return ""
+
+    def _quietly(self, stand: Stand, step: Case) -> str:
+        """Why a step fails, or nothing; the same failing step is told once in a run."""
+        result = self._tried(stand, step)
+        if result.outcome is Outcome.PASSED:
+            return ""
+        self._tell_once(result)
+        self._recover(stand)
+        return result.why
+
+    def _tell_once(self, result: Result) -> None:
+        """What many cards or cases need, unless it has failed already."""
+        if result.case.name not in {failed.case.name for failed in failures(self.results)}:
+            self._add(result)
+
+    def _run_one(self, stand: Stand, case: Case) -> None:
+        """A case, if the card is where it begins, or can be brought back there."""
+        if why := self._return(stand, case.state):
+            self._skip([case], why)
+        else:
+            self._judge(stand, case)
+
+    def _return(self, stand: Stand, state: LifeCycle) -> str:
+        """Why the card is not where a case begins and does not come back there, or nothing.
+
+        Another case may have left it active or locked out. What fails on the way is the failure of no case.
+        """
+        now = stand.card.state
+        if now is state:
+            return ""
+        if not {now, state} <= _BETWEEN.keys():
+            return f"the card is {now.text} now"
+        why = self._quietly(stand, _BETWEEN[state])
+        return why and f"the card is {now.text} now, and does not become {state.text}: {why}"
+
+    def _judge(self, stand: Stand, case: Case, tell: Callable[[Result], object] | None = None) -> None:
+        result = self._tried(stand, case)
+        (tell or self._add)(result)
+        if result.outcome is Outcome.FAILED and not self._ended:
+            self._recover(stand)
+
+    def _tried(self, stand: Stand, case: Case) -> Result:
         said, begin = stand.card.told.exchanges, time.perf_counter()
         try:
             outcome, why, deviation = _outcome(stand, case)
@@ -196,9 +268,7 @@ class Running:
             self._require_reader(stand, error)
             outcome, why, deviation = Outcome.FAILED, f"the card gave no answer: {_said(error)}", None
         spent = time.perf_counter() - begin
-        self._add(Result(case, outcome, why, deviation, stand.card.told.exchanges - said, spent))
-        if outcome is Outcome.FAILED and stand is self.stand and not self._ended:
-            self._meet_again()
+        return Result(case, outcome, why, deviation, stand.card.told.exchanges - said, spent)
 
     def _require_reader(self, stand: Stand, error: ReaderError) -> None:
         """A card that answers after a reset has failed; one that does not, or a reader, is gone: raises the error."""
@@ -207,10 +277,12 @@ class Running:
         except ReaderError:
             raise error from None
 
-    def _meet_again(self) -> None:
+    def _recover(self, stand: Stand) -> None:
         """After a failure the twin is made what the card is now; a card that makes that impossible is given up."""
+        if stand is not self.stand:
+            return
         try:
-            self.stand.card.meet()
+            stand.card.meet()
         except SaifuError as error:
             self.lost = f"after a failure the card cannot be tested any more: {error}"
 
@@ -218,28 +290,55 @@ class Running:
         for case in cases:
             self._add(Result(case, Outcome.SKIPPED, why))
 
+    def _skip_rest(self, why: str) -> None:
+        tried = {result.case for result in self.results}
+        self._skip([case for case in self.cases if case not in tried], why)
+
     def _add(self, result: Result) -> None:
         self.results.append(result)
         self.watch(result)
 
+    @property
+    def _end(self) -> Case:
+        """The card is given back active, or locked out if it was found so."""
+        return _GIVEN_BACK[LifeCycle.LOCKED_OUT if self.found is LifeCycle.LOCKED_OUT else LifeCycle.ACTIVE]
+
     def _give_back(self) -> None:
-        """The state in which the card was found, if there is a way back to it."""
-        now, locked = self.stand.card.state, LifeCycle.LOCKED_OUT
-        if self.found is locked and now is LifeCycle.ACTIVE:
-            self._step(self.stand, Case("Life cycle", "the card is locked out again at the end", locked, _lock_out))
-        elif self.found is not locked and now is locked:
-            self._step(self.stand, Case("Life cycle", "the card is active at the end", LifeCycle.ACTIVE, Stand.ready))
+        """The card as it was found, if there is a way to it; and nothing of ours unsettled."""
+        if self.found is None or self.lost:
+            return
+        now, end = self.stand.card.state, self._end
+        if {now, end.state} == _BETWEEN.keys():
+            self._step(end)
+        elif now is end.state is LifeCycle.ACTIVE and any(self.stand.card.twin.cells.unsettled_flags.get()):
+            self._step(Case("Life cycle", "nothing is left unsettled at the end", now, self._refund))
+
+    def _refund(self, stand: Stand) -> None:
+        """What was unsettled when the card was found stays so, if no case has made the card ready since."""
+        stand.refund(beyond=self._paid)
+
+    def _bring_back(self) -> None:
+        """The same outside of lock-step, since the twin may not be where the card is; told only when it fails."""
+        try:
+            self.stand.restore(self._end.state)
+        except (Exception, KeyboardInterrupt) as error:
+            self._skip([self._end], f"it is left as it is: {_said(error)}")
+
+
+def unmet(error: UnmetError) -> Result:
+    """A card that cannot be tested at all, as the failure of a case."""
+    case = Case(error.clause, "the card tells what it is when it is met", LifeCycle.BLANK, Stand.audit)
+    return Result(case, Outcome.FAILED, str(error))
+
+
+def _entering(state: LifeCycle) -> Case:
+    """The step into a state from the one before."""
+    return Case("Life cycle", _TITLES[state], state, _ENTER[state])
 
 
 def _spends(case: Case) -> bool:
     """Whether the card is worth nothing after it, or has to be before it."""
     return case.spare or case.state is LifeCycle.TERMINATED
-
-
-def _is_undone(stand: Stand, case: Case) -> bool:
-    """Whether the case itself brings the card back from where another has left it: active and locked out."""
-    both = {LifeCycle.ACTIVE, LifeCycle.LOCKED_OUT}
-    return {stand.card.state, case.state} <= both
 
 
 def _outcome(stand: Stand, case: Case) -> tuple[Outcome, str, Deviation | None]:

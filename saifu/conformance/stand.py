@@ -1,9 +1,11 @@
 """Where a case finds its things: the card under test, cards of the model to do business with, and the issuer."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Self
 
 from apdu.commands import DATA_OBJECTS, PIN_REFERENCE, Ins
+from apdu.errors import RefusedError
 from apdu.identity import CardId, LifeCycle, Role
 from apdu.messages import (
     BodyT,
@@ -26,15 +28,13 @@ from host.model import ModelSlot
 from host.session import Answer, Paid, PurseSession, Requested
 from saifu.conformance.issuer import FAR, NOW, ORDERS, PIN, PUK
 from saifu.conformance.partner import Partner
-from saifu.conformance.subject import Subject
+from saifu.conformance.subject import SERIAL, Subject
 
 __all__ = ["SERIAL", "Objects", "Stand"]
 
 Objects = Mapping[Tag, bytes | None]
 """Payload objects of a command; None stands for one that is left out."""
 
-SERIAL = 2
-"""The serial of every card under test."""
 _MONEY = 0x7FFF_FFFF
 _STEP = 50_000
 """The most that one transfer moves."""
@@ -109,9 +109,20 @@ class Stand:
         session.put_credit(self.issuer.credit(session.card.serial, serial, seen=seen, amount=_MONEY))
 
     def spare(self) -> "Stand | None":
-        """A stand with another blank card, where one can be made."""
+        """A stand with another blank card, where one can be made; raises RefusedError where it is not blank."""
         subject = self._spare()
-        return None if subject is None else Stand(subject, self._spare)
+        if subject is None:
+            return None
+        if subject.state not in (LifeCycle.BLANK, LifeCycle.PERSONALIZATION):
+            raise RefusedError(
+                f"the other card is {subject.state.text}, not blank: what makes cards for this run has not made one"
+            )
+        return Stand(subject, self._spare).beside(self)
+
+    def beside(self, other: "Stand") -> Self:
+        """In one run with another card: what the two draw at random is compared."""
+        self.card.oracle.drawn = other.card.oracle.drawn
+        return self
 
     # --- into a state ------------------------------------------------------------------------------------
 
@@ -172,8 +183,23 @@ class Stand:
 
     def unlock(self) -> None:
         """Unlock the card; reset and selected before."""
-        lowest = self.card.twin.cells.edition.number() + 1
-        self.card.session().unlock(Signed.make(UnlockOrder(ORDERS, self.id, lowest), self.issuer.orders))
+        self.card.session().unlock(self._order(self.card.twin.cells.edition.number() + 1))
+
+    def _order(self, lowest: int) -> Signed[UnlockOrder]:
+        return Signed.make(UnlockOrder(ORDERS, self.id, lowest), self.issuer.orders)
+
+    def restore(self, state: LifeCycle) -> None:
+        """Make the card active or locked out, outside of lock-step: whatever it has become, if there is a way back.
+
+        The twin does not follow. Raises what the slot and the session raise.
+        """
+        session = PurseSession(self.card.slot.connect())
+        now, edition = session.selected.status.state, session.selected.status.edition + 1
+        if (now, state) == (LifeCycle.LOCKED_OUT, LifeCycle.ACTIVE):
+            session.unlock(self._order(edition))
+        elif (now, state) == (LifeCycle.ACTIVE, LifeCycle.LOCKED_OUT):
+            listed = self.issuer.edition(edition, SERIAL, time=self.now)
+            session.lock_out(listed.head, listed.tree.prove(SERIAL))
 
     def ready(self, balance: int = 10_000, **credit: int) -> None:
         """An active card with so much on it, nothing unsettled, credit, and room in its history.
@@ -182,13 +208,26 @@ class Stand:
         """
         if self.card.state is LifeCycle.LOCKED_OUT:
             self.unlock()
-        for entry in self.card.session().get_unsettled():
-            self.settle(self.resolution(entry.counter))
-        self.renew()
+        waiting = self._waiting()
+        self.renew()  # first: a wrong card without room in its history may decline a refund, and then each case fails
+        if waiting:
+            self._refund(waiting)
+            self.renew()
         self._move(balance)
         if credit:
             self.renew(**credit)
         self.card.fresh()
+
+    def refund(self, beyond: int = 0) -> None:
+        """Settle each unsettled transfer with a higher counter: its money is back. Reset and selected before."""
+        self._refund(counter for counter in self._waiting() if counter > beyond)
+
+    def _waiting(self) -> list[int]:
+        return [entry.counter for entry in self.card.session().get_unsettled()]
+
+    def _refund(self, counters: Iterable[int]) -> None:
+        for counter in counters:
+            self.settle(self.resolution(counter))
 
     def renew(self, **changed: int) -> Signed[Credit]:
         """PUT CREDIT with the next serial; everything that is in the history counts as seen."""

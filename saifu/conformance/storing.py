@@ -3,6 +3,7 @@
 from apdu.cipher import cbc_encrypt
 from apdu.dgi import Dgi, encode_dgi
 from apdu.identity import LifeCycle
+from apdu.objects import CenterKey
 from apdu.status import StatusWord
 from saifu.conformance.channel import Channel, parameters
 from saifu.conformance.issuer import PIN, PUK, Issuer
@@ -13,6 +14,7 @@ __all__ = [
     "OTHER",
     "Groups",
     "begun",
+    "center_keys",
     "forged_credit",
     "groups_for",
     "is_active",
@@ -34,12 +36,17 @@ def secret_codes(stand: Stand, plain: bytes) -> bytes:
     return encode_dgi(Dgi.REFERENCE_DATA, cbc_encrypt(stand.card.keys.dek, bytes(16), plain))
 
 
+def center_keys(*keys: CenterKey) -> bytes:
+    """A group for each key."""
+    return b"".join(encode_dgi(Dgi.CENTER_KEY, key.encode()) for key in keys)
+
+
 def groups_for(stand: Stand, point: bytes) -> Groups:
     """Everything that makes a purse, in the usual order."""
     certificate, credit = stand.certify(point)
     return {
         Dgi.PARAMETERS: parameters(stand),
-        Dgi.CENTER_KEY: b"".join(encode_dgi(Dgi.CENTER_KEY, key.encode()) for key in stand.issuer.keys),
+        Dgi.CENTER_KEY: center_keys(*stand.issuer.keys),
         Dgi.REFERENCE_DATA: secret_codes(stand, PIN + PUK),
         Dgi.CERTIFICATE: encode_dgi(Dgi.CERTIFICATE, certificate.raw),
         Dgi.CREDIT: encode_dgi(Dgi.CREDIT, credit.raw),

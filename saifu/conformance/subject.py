@@ -1,16 +1,18 @@
 """The card under test, spoken to in lock-step with the model; whatever deviates ends what is being done."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from apdu.command import CommandApdu
 from apdu.commands import BY_INS, Ins
-from apdu.errors import MisbehaviourError, OutcomeUnknownError, RefusedError, SecureChannelError
+from apdu.errors import MisbehaviourError, OutcomeUnknownError, ReaderError, RefusedError, SecureChannelError
 from apdu.identity import AID, LifeCycle
 from apdu.objects import Capacities
 from apdu.payload import Tag, pack
 from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
-from apdu.status import StatusError, StatusWord, status_text
+from apdu.status import StatusError, StatusWord, status_text, tries_left
 from applet_model.memory import PowerCutError
 from applet_model.memory_map import ChipKeys, blank_image
 from host.connection import CardConnection, CardSlot, TellsProtocol
@@ -23,8 +25,10 @@ from saifu.conformance.issuer import PIN, PUK, Issuer
 from saifu.conformance.oracle import Deviation, Oracle
 from saifu.conformance.twin import Twin
 
-__all__ = ["DeviationError", "Subject", "Told", "must"]
+__all__ = ["SERIAL", "DeviationError", "NotHereError", "Subject", "Told", "UnmetError", "must"]
 
+SERIAL = 2
+"""The serial of every card under test."""
 _BLANK = (LifeCycle.BLANK, LifeCycle.PERSONALIZATION)
 _NE, _CHALLENGE = 256, 8
 
@@ -42,6 +46,27 @@ def must(holds: bool, why: str) -> None:
     """A case's own look at what the card said, beside the oracle's; raises DeviationError with ``why``."""
     if not holds:
         raise DeviationError(why)
+
+
+class UnmetError(MisbehaviourError):
+    """A card that cannot be tested at all, because it does not tell rightly what it is; ``clause`` says where."""
+
+    def __init__(self, clause: str, why: str) -> None:
+        """``clause`` as that of a case; ``why`` in words."""
+        super().__init__(why)
+        self.clause = clause
+
+
+@contextmanager
+def _meeting(clause: str) -> Iterator[None]:
+    """Whatever a card says in here that nobody can go on from breaks the clause: raises UnmetError."""
+    try:
+        yield
+    except (ReaderError, RefusedError, SecureChannelError, UnmetError):
+        raise
+    except Exception as error:
+        # a card may say what no error of ours foresees: numbers that overflow, lengths that do not fit
+        raise UnmetError(clause, str(error) or repr(error)) from None
 
 
 class NotHereError(Exception):
@@ -64,8 +89,8 @@ class Subject:
     def __init__(self, slot: CardSlot, issuer: Issuer, keys: StaticKeys) -> None:
         """Ask the card what it is; ``keys`` are its static SCP03 keys.
 
-        Raises RefusedError for a card that cannot be tested, SecureChannelError when it has other keys, and what the
-        slot raises.
+        Raises RefusedError for a card that must not be tested, UnmetError for one that cannot, SecureChannelError when
+        it has other keys, and what the slot raises.
         """
         self.slot, self.issuer, self.keys = slot, issuer, keys
         self.told = Told()
@@ -74,28 +99,44 @@ class Subject:
     # --- the twin ----------------------------------------------------------------------------------------
 
     def meet(self) -> None:
-        """Ask the card what it is now, outside of lock-step, and make the twin the same; raises RefusedError."""
+        """Ask the card what it is now, outside of lock-step, and make the twin the same.
+
+        Raises RefusedError, UnmetError.
+        """
         self.oracle = self._meet(self.oracle)
 
     def _meet(self, before: Oracle | None) -> Oracle:
         self._connection = None
         connection = self.slot.connect()
-        session = PurseSession(connection)
+        with _meeting("SELECT"):
+            session = PurseSession(connection)
         if session.selected.status.state in _BLANK:
-            return Oracle(self._blank_twin(session, connection), self.keys)
-        self._require_ours(session)
+            return self._heard(self._blank_twin(session, connection), before)
+        with _meeting("GET DATA"):
+            self._require_ours(session)
+            if before is None:
+                _require_tested(session, self.issuer)
         return self._adopted(session, before)
 
+    def _heard(self, twin: Twin, before: Oracle | None) -> Oracle:
+        """The oracle with another twin: what the card has drawn before is not forgotten."""
+        oracle = before or Oracle(twin, self.keys)
+        oracle.twin = twin
+        return oracle
+
     def _blank_twin(self, session: PurseSession, connection: CardConnection) -> Twin:
-        answer = self._key_information(connection)
-        twin = self._twin(session.get_capacities(), answer.diversification_data, answer.key_version)
+        with _meeting("GET DATA"):
+            capacities = session.get_capacities()
+        with _meeting("INITIALIZE UPDATE"):
+            answer = self._key_information(connection)
+        twin = self._twin(capacities, answer.diversification_data, answer.key_version)
         twin.put(life_cycle=session.selected.status.state, scp_sequence=int.from_bytes(answer.sequence_counter))
         return twin
 
     def _twin(self, capacities: Capacities, data: bytes = bytes(10), version: int = 0) -> Twin:
         if capacities.history not in HISTORY_RANGE or capacities.unsettled not in UNSETTLED_RANGE:
             told = f"{capacities.history} records, {capacities.unsettled} unsettled transfers"
-            raise MisbehaviourError(f"GET DATA 0107: no purse has such capacities: {told}")
+            raise UnmetError("GET DATA", f"GET DATA 0107: no purse has such capacities: {told}")
         protocol = self.slot.protocol if isinstance(self.slot, TellsProtocol) else Protocol.T1
         chip = ChipKeys(data, version, self.keys.enc, self.keys.mac, self.keys.dek)
         return Twin(blank_image(chip, capacities.history, capacities.unsettled), protocol)
@@ -105,7 +146,10 @@ class Subject:
         answer = exchange(connection, CommandApdu(0x80, Ins.INITIALIZE_UPDATE, 0, 0, bytes(_CHALLENGE), _NE))
         if answer.sw != StatusWord.OK:
             raise StatusError("INITIALIZE UPDATE", answer.sw)
-        told = InitializeUpdateAnswer.decode(answer.data)
+        try:
+            told = InitializeUpdateAnswer.decode(answer.data)
+        except SecureChannelError as error:
+            raise UnmetError("INITIALIZE UPDATE", str(error)) from None
         context = bytes(_CHALLENGE) + told.card_challenge
         if SessionKeys.of(self.keys, context).card_cryptogram(context) != told.card_cryptogram:
             raise SecureChannelError("the card's cryptogram is not made with these keys: give its own with --keys")
@@ -123,10 +167,12 @@ class Subject:
     def _adopted(self, session: PurseSession, before: Oracle | None) -> Oracle:
         """The oracle with a twin of what the card has become; its codes are made those of a test card."""
         if session.selected.status.state is LifeCycle.ACTIVE:
-            session.reset_retry_counter(PUK, PIN)
-        _require_sound(session)
-        oracle = before or Oracle(self._twin(session.get_capacities()), self.keys)
-        oracle.twin.adopt(session, self.issuer.keys, PIN, PUK)
+            with _meeting("RESET RETRY COUNTER"):
+                _reset_codes(session)
+        with _meeting("GET DATA"):
+            _require_sound(session)
+            oracle = before or Oracle(self._twin(session.get_capacities()), self.keys)
+            oracle.twin.adopt(session, self.issuer.keys, PIN, PUK)
         return oracle
 
     @property
@@ -236,6 +282,33 @@ class Subject:
         """Reset, select, and speak as a terminal does."""
         self.reset()
         return PurseSession(self)
+
+
+def _require_tested(session: PurseSession, issuer: Issuer) -> None:
+    """Anybody can sign as the test issuer: only a card that tells what the suite has given it is taken for its own.
+
+    Raises RefusedError, before a try of any code is spent.
+    """
+    others = "a test issuer's card, but conformance has not personalized it"
+    if session.card.serial != SERIAL:
+        raise RefusedError(f"card {session.card} is {others}: its own cards have serial {SERIAL}, and no other")
+    if session.get_parameters() != issuer.parameters(SERIAL):
+        raise RefusedError(
+            f"card {session.card} is {others}, or it tells other parameters now: nothing was tried with it"
+        )
+
+
+def _reset_codes(session: PurseSession) -> None:
+    """Make the PIN that of a test card, with all tries; raises RefusedError where the resetting code is another."""
+    try:
+        session.reset_retry_counter(PUK, PIN)
+    except StatusError as error:
+        if tries_left(error.sw) is None and error.sw != StatusWord.BLOCKED:
+            raise
+        raise RefusedError(
+            f"card {session.card} does not take the resetting code of test cards ({error}): it is not one, "
+            "and each further run would cost it a try"
+        ) from None
 
 
 def _require_sound(session: PurseSession) -> None:

@@ -71,7 +71,7 @@ def diff(
 def _with_model(
     file: Path, slot: str | None, image: Path | None, keys: Path | None, protocol: Protocol | None, as_json: bool
 ) -> bool:
-    recording = load(str(file), slot)
+    recording = load(str(file), slot, choosing="--slot NAME")
     start, static = _start(recording, image, keys)
     spoken = protocol or protocol_of(recording)
     try:

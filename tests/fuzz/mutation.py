@@ -57,10 +57,10 @@ def _repeat(raw: bytearray, at: int, size: int, other: bytes) -> None:
 
 
 def _repeat_often(raw: bytearray, at: int, size: int, other: bytes) -> None:
-    """A long line, or many lines: up to the most that an input may have."""
+    """A long line, or many lines, most of them not very many: up to the most that an input may have."""
     del other
     piece = raw[at : at + size]
-    raw[at:at] = piece * min(1 << size % 12, (MOST_BYTES - len(raw)) // max(len(piece), 1))
+    raw[at:at] = piece * min(1 << size % 8, (MOST_BYTES - len(raw)) // max(len(piece), 1))
 
 
 def _move(raw: bytearray, at: int, size: int, other: bytes) -> None:

@@ -1,5 +1,6 @@
 """Who has the keys reads what a secure channel carried, and sees what does not verify."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from apdu.command import CommandApdu
 from apdu.commands import SECURITY_LEVELS, Ins
 from apdu.errors import InputError, SecureChannelError
+from apdu.identity import AID
 from apdu.response import ResponseApdu
 from apdu.status import StatusError
 from apdu.trace.model import Exchange
@@ -185,6 +187,29 @@ def test_a_channel_ends_with_reset_and_selection(end: str) -> None:
     else:
         listener.hear(exchanges[0])
     assert listener.hear(exchanges[3]) is None
+
+
+INITIALIZE = CommandApdu(0x80, Ins.INITIALIZE_UPDATE, 0, 0, bytes(range(8)), 256)
+OTHER_VERSION = CommandApdu(0x80, Ins.INITIALIZE_UPDATE, 0x7F, 0, bytes(8), 256)
+SELECT = CommandApdu(0x00, Ins.SELECT, 4, 0, AID, 256)
+
+
+@levels
+@pytest.mark.parametrize("between", [OTHER_VERSION, INITIALIZE, SELECT], ids=["declined", "begun anew", "ended"])
+def test_a_channel_begins_and_ends_inside_of_a_channel_too(level: int, between: CommandApdu) -> None:
+    wire = Wire(ModelSlot("slot", memory_card(CHIP)).connect())
+    PurseSession(wire)
+    channel = SecureConnection.open(wire, lambda _: STATIC, level)
+    with suppress(StatusError):
+        channel.transmit(between.encode())
+    if between is OTHER_VERSION:
+        channel.transmit(GENERATE)
+    again = SecureConnection.open(wire, lambda _: STATIC, level)
+    again.transmit(GENERATE)
+    opened = heard(wire.exchanges)
+    assert [each.faults for each in opened if each is not None] == [()] * sum(each is not None for each in opened)
+    assert plain(opened[3]).command[1] == between.ins
+    assert plain(opened[-1]).command[:4] == GENERATE[:4]
 
 
 def test_slots_are_kept_apart_and_their_number_is_bounded() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apdu.trace.inspector import Inspector
+from apdu.trace.inspector import Inspector, inspect
 from apdu.trace.model import Exchange
 from apdu.trace.reading import summary
 
@@ -46,3 +46,16 @@ def test_a_line_says_what_the_header_says(before: str, command: str, answer: str
     inspector = Inspector()
     inspector.read(Exchange(bytes.fromhex(before), b"\x90\x00"))
     assert line in summary(inspector.read(Exchange(bytes.fromhex(command), bytes.fromhex(answer))))
+
+
+def test_the_class_of_a_sim_says_whose_status_words_come() -> None:
+    said = [Exchange(bytes.fromhex(command), bytes.fromhex(answer)) for command, answer in SIM]
+    assert [reading.outcome for reading in inspect(said)] == [
+        "9F17 23 bytes wait",
+        "9840 CHV blocked: no try is left",
+        "9840 a word of the application, not known here",
+    ]
+
+
+SIM = (("A0A40000023F00", "9F17"), ("A02000010831323334FFFFFFFF", "9840"), ("00B0000004", "9840"))
+"""Two commands of class A0, and one that is not."""

@@ -118,6 +118,14 @@ def test_any_command_has_a_name(command: bytes, application: str) -> None:
         (0x6580, "", None, "execution error, memory changed, not specified"),
         (0x6FAB, "saifu", None, "no precise diagnosis, not specified"),
         (0x1234, "", None, "no status word of ISO 7816-4"),
+        (0x9F17, "GSM 11.11", 0xA4, "23 bytes wait"),
+        (0x9E02, "GSM 11.11", 0xC2, "SIM data download error: 2 bytes wait"),
+        (0x910B, "GSM 11.11", 0xC2, "done; a command of 11 bytes waits for FETCH"),
+        (0x9203, "GSM 11.11", 0xD6, "done, after 3 tries to write"),
+        (0x9210, "GSM 11.11", None, "a word of the application, not known here"),
+        (0x9804, "GSM 11.11", 0x20, "access condition not fulfilled, or wrong CHV with a try left"),
+        (0x9804, "", 0x20, "a word of the application, not known here"),
+        (0x6A82, "GSM 11.11", None, "file or application not found"),
     ],
 )
 def test_status_words_read(sw: int, application: str, ins: int | None, words: str) -> None:

@@ -11,6 +11,12 @@ from host.virtual.reader import VirtualReader
 from tests.host.virtual.echo_card import ATR_T0, ATR_T1, PROGRAM
 from tests.issuer import CHIP, Issuer
 
+WAIT_FOR_CARDS = """if True:
+    from host.pcsc import PcscSlot, list_readers
+    assert all(PcscSlot(reader.name).wait_for_card(seconds=20) for reader in list_readers())
+"""
+"""A program that ends once there is a card in every reader."""
+
 
 @pytest.fixture(scope="session")
 def virtual_reader() -> Iterator[VirtualReader]:

@@ -26,6 +26,7 @@ from host.virtual.ccid import NAK, FrameParser, Message, frame
 from host.virtual.parts import find_driver
 from host.virtual.serial_reader import SerialReader, SerialSlot
 from host.virtual.vpcd import SimulatedCard, VpcdLink, connect
+from tests.host.virtual.conftest import WAIT_FOR_CARDS
 from tests.host.virtual.echo_card import ATR_T0, ATR_T1, COUNT, EchoCard
 from tests.host.virtual.t1_device import T1Device, block
 from tests.issuer import Issuer
@@ -294,10 +295,6 @@ def test_the_atr_says_which_protocol_is_spoken(reader: SerialReader, driver: Dri
 
 ISSUER = Issuer()
 RUN = "from host.reader_cli import app; app(prog_name='saifu reader')"
-WAIT_FOR_CARDS = """if True:
-    from host.pcsc import PcscSlot, list_readers
-    assert all(PcscSlot(reader.name).wait_for_card(seconds=20) for reader in list_readers())
-"""
 TRANSFER_MONEY = f"""{WAIT_FOR_CARDS}
 if True:
     from host.session import PurseSession

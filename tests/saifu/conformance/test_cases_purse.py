@@ -1,7 +1,9 @@
 """The cases on transfers hold on the model whatever its capacities and their order, and bite where it is tricky."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from random import Random
 from unittest.mock import patch
 
@@ -14,12 +16,14 @@ from apdu.objects import HistoryRecord, Kind, Request
 from apdu.payload import Tag
 from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
-from apdu.signature import SIGNATURE_SIZE
+from apdu.signature import ORDER, SIGNATURE_SIZE, verify
 from apdu.status import StatusWord
 from applet_model import history, purse, unsettled
 from applet_model.card_state import Call, CardState
 from applet_model.decline import unless
+from applet_model.key_pair import KeyPair
 from applet_model.memory import Transaction
+from applet_model.memory_map import MemoryMap
 from saifu.conformance import (
     cases_5_request,
     cases_6_pay,
@@ -27,6 +31,7 @@ from saifu.conformance import (
     cases_7_receive,
     cases_7_received,
     cases_8_settle,
+    cases_8_signatures,
     cases_9_flows,
 )
 from saifu.conformance.case import CASES
@@ -42,6 +47,7 @@ MODULES = (
     cases_7_receive,
     cases_7_received,
     cases_8_settle,
+    cases_8_signatures,
     cases_9_flows,
 )
 OURS = [case for case in CASES if case.run.__module__ in {module.__name__ for module in MODULES}]
@@ -89,6 +95,17 @@ def _() -> AbstractContextManager[object]:
         return right(card, call)
 
     return handler(Ins.REQUEST, request)
+
+
+@wrong("REQUEST 7", "the sum of the unsettled money has 16 bits")
+def _() -> AbstractContextManager[object]:
+    right = unsettled.total
+    return patch.object(unsettled, "total", lambda card: right(card) & 0xFFFF)
+
+
+@wrong("REQUEST 7", "of unsettled transfers the oldest alone is counted")
+def _() -> AbstractContextManager[object]:
+    return patch.object(unsettled, "total", lambda card: sum(one.amount for one in unsettled.entries(card)[:1]))
 
 
 @wrong("REQUEST 9", "no place is kept for refunds")
@@ -175,6 +192,17 @@ def _() -> AbstractContextManager[object]:
     return patch.object(history, "received", received)
 
 
+@wrong("RECEIVE 8", "a receipt is looked for only where the center has not seen the record")
+def _() -> AbstractContextManager[object]:
+    right = history.received
+
+    def received(card: CardState, value: Value) -> HistoryRecord | None:
+        record = right(card, value)
+        return record if record and record.number > card.credit.seen else None
+
+    return patch.object(history, "received", received)
+
+
 @wrong("RECEIVE 10", "a refusal leaves the request open")
 def _() -> AbstractContextManager[object]:
     right = purse._close
@@ -193,6 +221,48 @@ def _() -> AbstractContextManager[object]:
             tx.put(card.cells.request_floor, int.from_bytes(old[15:19]))
 
     return patch.object(history, "_note_overwritten", note)
+
+
+@wrong("RECEIVE 11", "a reset forgets the floor")
+def _() -> AbstractContextManager[object]:
+    right = CardState.__init__
+
+    def forgetful(card: CardState, cells: MemoryMap, random: Callable[[int], bytes], key_pair: KeyPair) -> None:
+        right(card, cells, random, key_pair)
+        put(card, request_floor=0)
+
+    return patch.object(CardState, "__init__", forgetful)
+
+
+def _floor_after(ins: Ins) -> AbstractContextManager[object]:
+    """A command that sets the floor back."""
+
+    def forget(right: Handler, card: CardState, call: Call) -> ResponseApdu:
+        answer = right(card, call)
+        put(card, request_floor=0)
+        return answer
+
+    return handler(ins, forget)
+
+
+for ins in (Ins.UNLOCK, Ins.LOCK_OUT, Ins.PUT_CREDIT):
+    wrong("RECEIVE 11", f"the floor is forgotten at {ins.name}")(partial(_floor_after, ins))
+
+
+@wrong("Signatures", "s is taken modulo the order")
+def _() -> AbstractContextManager[object]:
+    return patch("apdu.messages.verify", lambda point, message, raw: verify(point, message, raw[:32] + _less(raw[32:])))
+
+
+@wrong("Signatures", "r is taken modulo the order")
+def _() -> AbstractContextManager[object]:
+    return patch("apdu.messages.verify", lambda point, message, raw: verify(point, message, _less(raw[:32]) + raw[32:]))
+
+
+def _less(half: bytes) -> bytes:
+    """The half of a signature, less the order if it is more."""
+    number = int.from_bytes(half)
+    return (number - ORDER if number > ORDER else number).to_bytes(32)
 
 
 @wrong("SETTLE 6", "any payee's key will do")

@@ -191,9 +191,27 @@ def test_ctrl_c_leaves_the_report_of_what_was_tried(empty: Shell, monkeypatch: p
         return right(slot, command)
 
     monkeypatch.setattr(ModelSlot, "transmit", transmit)
-    assert empty.run("conform", "-r", "model", "--junit", "c.xml").code == 130
+    ran = empty.run("conform", "-r", "model", "--junit", "c.xml", "--json")
+    assert ran.code == 130
+    report = json.loads(ran.out.splitlines()[0])
+    assert (report["ok"], report["interrupted"], report["counts"]["failed"]) == (False, True, 0)
     root = Xml.parse(empty.folder / "c.xml").getroot()
     assert int(root.get("tests", "0")) > int(root.get("skipped", "0")) > 100
+
+
+def test_a_card_that_cannot_be_met_fails_with_its_clause_and_a_report(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = ModelSlot.transmit
+    monkeypatch.setattr(
+        ModelSlot, "transmit", lambda slot, command: b"\x6d\0" if command[1] == 0x50 else right(slot, command)
+    )
+    ran = empty.run("conform", "-r", "model", "--clause", "GIVE AGAIN", "--junit", "c.xml", "--html", "c.html")
+    assert ran.code == 8
+    assert "FAILED  INITIALIZE UPDATE" in ran.out
+    root = Xml.parse(empty.folder / "c.xml").getroot()
+    assert (root.get("failures"), int(root.get("skipped", "0")) > 1) == ("1", True)
+    assert "INITIALIZE UPDATE" in (empty.folder / "c.html").read_text()
 
 
 def test_a_card_on_which_nothing_can_be_tried_is_no_success(empty: Shell) -> None:

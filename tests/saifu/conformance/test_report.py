@@ -1,5 +1,6 @@
 """The report in each of its forms says the same, and nothing that a card says can break out of it."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as Xml
 
@@ -10,6 +11,7 @@ from saifu.conformance.oracle import Deviation
 from saifu.conformance.report import Report
 from saifu.conformance.running import Outcome, Result
 from saifu.conformance.stand import Stand
+from saifu.conformance.subject import UnmetError
 
 BAD = '<script>alert("1")</script> & \x7f'
 
@@ -85,3 +87,22 @@ def test_the_page_has_no_markup_but_its_own() -> None:
     assert "script" not in reader.tags
     assert reader.text.count("alert(") == 8  # what failed stands in its clause, and first of all
     assert "PAY 11" in reader.text
+
+
+def test_a_run_that_was_interrupted_is_not_ok_though_nothing_failed() -> None:
+    passed = replace(REPORT, results=(result(Outcome.PASSED), result(Outcome.SKIPPED)))
+    cut = replace(passed, is_interrupted=True)
+    assert [(one.document()["ok"], one.document()["interrupted"]) for one in (passed, cut)] == [
+        (True, False),
+        (False, True),
+    ]
+    assert b"interrupted</h1>" in cut.html()
+
+
+def test_a_card_that_cannot_be_met_has_a_report() -> None:
+    cases = [each.case for each in REPORT.results]
+    report = Report.of_unmet("reader", UnmetError("SELECT", BAD), cases)
+    assert report.counts() == {"passed": 0, "failed": 1, "skipped": 3}
+    assert report.document()["results"][0]["clause"] == "SELECT"
+    assert Xml.fromstring(report.junit()).get("failures") == "1"
+    assert b"<script>" not in report.html()

@@ -14,6 +14,8 @@ from saifu.conformance.running import Outcome, Running
 from saifu.conformance.suite import suite
 from tests.saifu.conformance.cards import SpoiltCard, blank_card, stand_of
 
+USUAL_HISTORY = 200
+"""Records of the card of which the memory map speaks."""
 PROTOCOL = Path(__file__).parents[3] / "docs/reference/protocol.md"
 
 
@@ -86,6 +88,13 @@ def test_the_model_keeps_every_promise_twice(protocol: Protocol, capacities: tup
     assert [result.case.name for result in first if result.outcome is Outcome.SKIPPED and result.case.spare] == []
     second = Running(stand, CASES).run()
     assert [(result.case.name, result.why) for result in second if result.outcome is Outcome.FAILED] == []
+
+
+def test_what_a_full_history_declines_is_tried_on_a_card_with_a_usual_one() -> None:
+    clauses = {"REQUEST 9", "RECEIVE 11"}
+    cases = [case for case in CASES if case.clause in clauses and not case.spare]
+    results = Running(stand_of(blank_card(history=USUAL_HISTORY)), cases).run()
+    assert {result.outcome for result in results} == {Outcome.PASSED}
 
 
 def test_every_instruction_is_sent_in_every_state() -> None:

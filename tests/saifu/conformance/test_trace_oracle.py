@@ -247,12 +247,13 @@ def test_what_is_no_image(image: bytes) -> None:
         image_keys(image)
 
 
-def test_a_damaged_image_is_told_as_such(active: Desk) -> None:
+def test_a_damaged_image_is_told_as_such(active: Desk, tmp_path: Path) -> None:
+    recording = Desk(tmp_path, active.before).record(codes)
     cells = MemoryMap.open(MemoryBacking(active.before))
     role = cells.parameters.offset + 6
     damaged = active.before[:role] + b"\xff" + active.before[role + 1 :]
     with pytest.raises(StoreError, match="damaged"):
-        follow(load(str(active.path)), damaged)
+        follow(recording, damaged)
 
 
 HOSTILE = st.builds(
