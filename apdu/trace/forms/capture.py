@@ -1,7 +1,7 @@
 """Packets out of captures: pcap (draft-ietf-opsawg-pcap) and pcapng (draft-ietf-opsawg-pcapng), all byte orders."""
 
 import struct
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from apdu.errors import FormatError
@@ -162,6 +162,8 @@ class _Section:
     def packets(self, data: bytes, at: int) -> Generator[Packet, None, int]:
         """Those of the enhanced packet blocks that come next and are here as a whole; gives where they end."""
         unpack, interfaces, last = self._packet.unpack_from, self._interfaces, len(data) - _SHORTEST_PACKET
+        # what the constructor does, without its check of arguments
+        new: Callable[[type[Packet], tuple[object, ...]], Packet] = tuple.__new__
         while at <= last:
             kind, size, number, high, low, captured, _ = unpack(data, at)
             end = at + size
@@ -175,7 +177,8 @@ class _Section:
                 else:
                     comment = self._comment(data, stop + (-captured & 3), end - 4)
                 ticked = high << 32 | low
-                yield Packet(link, data[at + 28 : stop], offset + ticked / ticks if ticked else None, name, comment)
+                time = offset + ticked / ticks if ticked else None
+                yield new(Packet, (link, data[at + 28 : stop], time, name, comment))
             at = end
         return at
 

@@ -26,6 +26,7 @@ _PLAIN = bytes((2, 4, Kind.SIM)) + bytes(13)
 _COMMENT = re.compile(r"command of (\d{1,6}) bytes(?:, answered in (\d[\d.e+-]{0,30}) s)?(?:, blanked: (.*))?$")
 _BLANK = re.compile(r"(command|response) (\d{1,6})-(\d{1,6})")
 _MOST_BLANKS = 1000
+_FOREVER = float("inf")
 _OUTGOING = frozenset((0x12, 0x84, 0xB0, 0xB1, 0xB2, 0xB3, 0xC0, 0xCA, 0xCB, 0xF2)) | {
     ins for ins, row in BY_INS.items() if not any(size in row.lc for size in range(1, 256))
 }
@@ -99,14 +100,20 @@ def divide(body: bytes) -> int:
 
 
 def _commented(comment: str) -> tuple[int, float | None, str | None]:
+    """Bytes of the command, 0 where it is not said; seconds until the answer; what was blanked."""
     found = _COMMENT.match(comment)
     if not found:
         return 0, None, None
     size, seconds, blanks = found.groups()
+    return int(size), _seconds(seconds) if seconds else None, blanks
+
+
+def _seconds(text: str) -> float | None:
     try:
-        return int(size), float(seconds) if seconds else None, blanks
+        seconds = float(text)
     except ValueError:
-        return int(size), None, blanks
+        return None
+    return seconds if seconds < _FOREVER else None
 
 
 def _redacted(text: str, command: bytes, response: bytes) -> tuple[tuple[str, int, int], ...]:

@@ -1,6 +1,7 @@
 """GSMTAP out of captures: byte orders, clocks, link layers, damage; and where a command ends and its answer begins."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -224,3 +225,10 @@ def test_names_of_more_slots_than_interfaces_are_dropped_and_nothing_else() -> N
     found = list(gsmtap.read(gsmtap.write(many)))
     assert len(found) == 1100
     assert {item.slot for item in found} == {str(number) for number in range(1000)}
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("123456.0", 123456.0), ("1e999999", None), ("1.2.3.45", None)])
+def test_seconds_that_are_no_number_are_not_known(said: str, seconds: float | None) -> None:
+    raw = b"".join(gsmtap.write([replace(EXCHANGE, time=7.0, seconds=123456.0)]))
+    found = list(gsmtap.read([raw.replace(b"123456.0", said.encode())]))
+    assert found == [replace(EXCHANGE, time=7.0, seconds=seconds)]
