@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
 from apdu.errors import InputError
@@ -38,7 +38,8 @@ def _opened(path: Path, tell: Callable[[str], None], pause: Callable[[float], ob
     told = False
     while True:
         try:
-            if not S_ISREG(path.stat().st_mode):
+            mode = path.stat().st_mode
+            if not (S_ISREG(mode) or S_ISDIR(mode)):
                 raise InputError(f"{path}: --follow is for files that grow, and this is none; show it without --follow")
             return path.open("rb")
         except FileNotFoundError:

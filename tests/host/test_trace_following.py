@@ -1,5 +1,6 @@
 """A trace that grows, is cut short and replaced, read while it happens; whoever waits does the writing here."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,13 @@ def test_a_file_that_is_taken_away_is_waited_for(path: Path) -> None:
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         list(follow(tmp_path, print, print))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are for POSIX systems")
+def test_a_pipe_cannot_be_followed(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=r"for files that grow.*show it without --follow"):
+        list(follow(path, print, print))
 
 
 def test_a_line_without_end_is_no_trace_and_takes_no_memory(path: Path) -> None:
