@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from unittest.mock import patch
 
 from apdu.commands import Ins
+from apdu.proof import BLOCK_BITS, Proof, inner_hash, leaf_hash
 from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
 from applet_model.backing import MemoryBacking
@@ -26,6 +27,7 @@ __all__ = [
     "Mutant",
     "MutantCard",
     "Mutants",
+    "always_left",
     "handler",
     "mutant",
     "never",
@@ -95,6 +97,18 @@ def put(card: CardState, **cells: int | bytes) -> None:
     with card.cells.memory.transaction() as tx:
         for name, value in cells.items():
             tx.put(getattr(card.cells, name), value)
+
+
+def always_left() -> AbstractContextManager[object]:
+    """The way to the root of a proof passes every fork from its left."""
+
+    def root(proof: Proof, serial: int) -> bytes:
+        node = leaf_hash(serial >> BLOCK_BITS, proof.bitmap)
+        for sibling in proof.siblings:
+            node = inner_hash(node, sibling)
+        return node
+
+    return patch.object(Proof, "root", root)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from apdu.identity import LifeCycle
 from apdu.messages import Attestation, Credit, Head, Signed
 from apdu.objects import KeyUse
 from apdu.payload import Tag
-from apdu.proof import BLOCK_BITS, Proof, inner_hash, leaf_hash
+from apdu.proof import BLOCK_BITS, Proof
 from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
@@ -36,7 +36,7 @@ from saifu.conformance.case import CASES
 from saifu.conformance.running import Outcome, Running
 from tests.saifu.conformance.cards import blank_card, stand_of
 from tests.saifu.conformance.case_runs import failed_in, failing_clauses
-from tests.saifu.conformance.mutants import Handler, Mutant, Mutants, handler, put
+from tests.saifu.conformance.mutants import Handler, Mutant, Mutants, always_left, handler, put
 
 MODULES = (
     cases_a_channel,
@@ -252,15 +252,7 @@ def _() -> AbstractContextManager[object]:
     return patch.object(attest, "Attestation", lambda **said: Attestation(**said | {"state": LifeCycle.ACTIVE}))
 
 
-@wrong("The proof", "a node is always the left child")
-def _() -> AbstractContextManager[object]:
-    def root(proof: Proof, serial: int) -> bytes:
-        node = leaf_hash(serial >> BLOCK_BITS, proof.bitmap)
-        for sibling in proof.siblings:
-            node = inner_hash(node, sibling)
-        return node
-
-    return patch.object(Proof, "root", root)
+wrong("The proof", "a node is always the left child")(always_left)
 
 
 @wrong("LOCK OUT 6", "the leaf's block is not the card's own")

@@ -12,7 +12,7 @@ from apdu.commands import Ins
 from apdu.identity import LifeCycle
 from apdu.messages import Credit, Head, Signed, UnlockOrder, Value
 from apdu.payload import Tag
-from apdu.proof import BLOCK_BITS, Proof, inner_hash, leaf_hash
+from apdu.proof import Proof
 from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
@@ -28,7 +28,7 @@ from saifu.conformance.issuer import CHIP
 from saifu.conformance.running import Outcome, Running
 from tests.saifu.conformance.cards import blank_card, stand_of
 from tests.saifu.conformance.case_runs import CARDS, Broken, cases_of, failed, failing_clauses, skipped
-from tests.saifu.conformance.mutants import Handler, Mutant, MutantCard, handler, put
+from tests.saifu.conformance.mutants import Handler, Mutant, MutantCard, always_left, handler, put
 
 OURS = cases_of(cases_e_numbers)
 FILES = [case for case in cases_of(cases_3_identification) if "of file 2" in case.title]
@@ -162,18 +162,6 @@ def blocks(bits: int) -> AbstractContextManager[object]:
     """The block has these bits of the serial."""
     right = Proof.root
     return patch.object(Proof, "root", lambda proof, serial: right(proof, serial & bits))
-
-
-def always_left() -> AbstractContextManager[object]:
-    """The way to the root passes every fork from its left."""
-
-    def root(proof: Proof, serial: int) -> bytes:
-        node = leaf_hash(serial >> BLOCK_BITS, proof.bitmap)
-        for sibling in proof.siblings:
-            node = inner_hash(node, sibling)
-        return node
-
-    return patch.object(Proof, "root", root)
 
 
 def short_sequence() -> AbstractContextManager[object]:
