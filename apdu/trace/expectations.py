@@ -254,14 +254,12 @@ _FULL = {int(row.ins): _full(row) for row in BY_INS.values()}
 
 def surprises(heard: Heard) -> tuple[str, ...]:
     """All that is unexpected in one exchange."""
-    if heard.clear:
-        rules = _FULL[heard.ins]
-    elif not heard.accepted:
+    if not heard.accepted:
         rules = _ANY
     else:
-        rules = _SEALED[heard.ins] + (() if heard.opaque else _READABLE)
-    if heard.accepted and heard.sw != _OK:
-        rules = _ANY + rules
+        rules = _FULL[heard.ins] if heard.clear else _SEALED[heard.ins] + (() if heard.opaque else _READABLE)
+        if heard.sw != _OK:
+            rules = _ANY + rules
     found: tuple[str, ...] = ()
     for rule in rules:
         if text := rule(heard):

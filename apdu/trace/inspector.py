@@ -24,7 +24,7 @@ from apdu.trace.expectations import (
     surprises,
 )
 from apdu.trace.meaning import outcome, step_of, what
-from apdu.trace.meaning_follow import follow, lost, recognize
+from apdu.trace.meaning_follow import TELLING, follow, lost, recognize
 from apdu.trace.meaning_generic import generic_outcome, generic_what
 from apdu.trace.meaning_heard import Header, Heard, header_of
 from apdu.trace.meaning_memory import Chain, Ledger, Place, Waiting
@@ -149,7 +149,10 @@ class Inspector:
             return None
         if response is None or len(response) < 2 or response[-2] in _HALF:
             return None
-        place, data = self._places.get(item.slot) or self._place(item.slot), _data(command)
+        # as _data has it, which is not called for most: there is nothing that an inspector does more often
+        size = len(command)
+        data = command[5 : 5 + lc] if size > 5 and (lc := command[4]) and size - 6 <= lc <= size - 5 else _data(command)
+        place = self._places.get(item.slot) or self._place(item.slot)
         if data is None or place.waiting is not None or place.chain is not None or not _is_own(place, header, data):
             return None
         place.fresh = False
@@ -287,7 +290,8 @@ class Inspector:
         sure = ins in _SURE or place.application == AID
         if not sure and (heard.flaw or heard.wrong):
             return _generic(place, command, response)
-        recognize(heard)
+        if ins in TELLING or heard.purse is None:
+            recognize(heard)
         unexpected = surprises(heard) if sure else ()
         standard, name, step = _FIXED[ins]
         told = (None, standard, name, what(heard), outcome(heard), step, unexpected)

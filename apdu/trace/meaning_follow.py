@@ -11,7 +11,7 @@ from apdu.trace.meaning_heard import Heard, brings_back
 from apdu.trace.meaning_memory import Place, Purse, Transfer
 from apdu.trace.meaning_words import card_text
 
-__all__ = ["follow", "lost", "recognize", "same_request"]
+__all__ = ["TELLING", "follow", "lost", "recognize", "same_request"]
 
 _LAST_BLOCK, _MAKE_KEY = 0x80, 0x80
 # a member of an enumeration takes long to look up
@@ -21,8 +21,11 @@ _BLOCKED = 0x6983
 
 
 def recognize(heard: Heard) -> None:
-    """Note what an answer tells, and the card that an exchange is about: the one that SELECT tells, else the slot's."""
-    if heard.accepted and heard.ins in _TELLING:
+    """Note what an answer tells, and the card that an exchange is about: the one that SELECT tells, else the slot's.
+
+    Does nothing but for TELLING, and where no card is known yet.
+    """
+    if heard.accepted and heard.ins in TELLING:
         _note(heard)
     if heard.ins == _SELECT:
         if tags.STATUS in heard.got:
@@ -173,7 +176,8 @@ _UNSURE = {
 """Which facts each command changes."""
 _PIN_COMMANDS = frozenset((int(Ins.VERIFY), int(Ins.CHANGE_REFERENCE_DATA)))
 _CHANNEL_COMMANDS = frozenset((int(Ins.SELECT), int(Ins.INITIALIZE_UPDATE), int(Ins.EXTERNAL_AUTHENTICATE)))
-_TELLING = frozenset((int(Ins.SELECT), int(Ins.GET_DATA), int(Ins.READ_RECORD), int(Ins.ATTEST)))
+TELLING = frozenset((int(Ins.SELECT), int(Ins.GET_DATA), int(Ins.READ_RECORD), int(Ins.ATTEST)))
+"""Instructions whose answers tell what a card is."""
 
 
 def _grow(purse: Purse, name: str, value: int) -> None:

@@ -25,6 +25,8 @@ _OTHER_CLASS = ~(CHAINING | SECURE_MESSAGING)
 _NEVER_PLAIN = (Ins.GET_RESPONSE, Ins.EXTERNAL_AUTHENTICATE)
 _NO_FCI, _NEVER_RECEIVED = 0x0C, int(Outcome.NEVER_RECEIVED)
 _NO_FACTS: Mapping[str, int] = {}
+_NO_OBJECTS: Objects = {}
+"""Shared, and never changed."""
 
 
 class Header:
@@ -75,7 +77,6 @@ class Heard:
         "place",
         "purse",
         "record",
-        "row",
         "secured",
         "sw",
         "wrong",
@@ -93,7 +94,7 @@ class Heard:
         opaque: bool = False,
     ) -> None:
         """``response`` is the joined answer, at least two bytes; ``opaque``: encrypted, and not opened."""
-        self.header, self.row, self.ins = header, header.row, header.ins
+        self.header, self.ins = header, header.ins
         self.data, self.place, self.ledger = data, place, ledger
         self.secured, self.opaque = secured, opaque
         self.answer = response[:-2]
@@ -101,8 +102,7 @@ class Heard:
         self.accepted = accepted = sw == _OK or sw in _WARNINGS
         self.purse: Purse | None = place.purse
         """The card that this is about."""
-        self.given: Objects = {}
-        self.got: Objects = {}
+        self.given = self.got = _NO_OBJECTS
         self.record: Fields = None
         """The answer of commands that answer with no objects."""
         self.exact = self.grown = _NO_FACTS
@@ -125,6 +125,11 @@ class Heard:
                 self.flaw = str(error)[:_LONGEST_REASON]
         self.clear = accepted and not (opaque or self.wrong or self.flaw)
         """Accepted, and all of it can be read."""
+
+    @property
+    def row(self) -> Command:
+        """The row of the command table."""
+        return self.header.row
 
 
 def brings_back(heard: Heard) -> bool:
