@@ -254,9 +254,8 @@ _FULL = {int(row.ins): _full(row) for row in BY_INS.values()}
 
 def surprises(heard: Heard) -> tuple[str, ...]:
     """All that is unexpected in one exchange."""
-    if not heard.accepted:
-        rules = _ANY
-    else:
+    rules: tuple[Rule, ...] = _ANY
+    if heard.accepted:
         rules = _FULL[heard.ins] if heard.clear else _SEALED[heard.ins] + (() if heard.opaque else _READABLE)
         if heard.sw != _OK:
             rules = _ANY + rules
