@@ -1,9 +1,11 @@
 """Traces: how fast they are told in lines, beside tshark over the same file, in how much memory; and the fuzzing.
 
-``python -m tests.bench_trace`` measures this part of ``make bench`` alone and writes nothing.
+``python -m tests.bench_trace FILE`` decodes one capture and prints its figures; without FILE, it measures this part
+of ``make bench`` alone and writes nothing.
 """
 
 import json
+import os
 import re
 import shutil
 import statistics
@@ -25,25 +27,28 @@ from rich.table import Table
 
 from apdu.identity import CardId, Role
 from apdu.status import StatusError
-from apdu.trace.detection import form_named
+from apdu.trace.detection import form_named, read
+from apdu.trace.inspector import inspect
 from apdu.trace.model import Exchange, Item
+from apdu.trace.reading import summary
 from host.model import ModelSlot, SmartCard, memory_card
 from host.recording import RecordingSlot, TraceFile
 from host.session import PurseSession
 from host.trace_files import open_trace
 from tests.bench_criterion import Criterion, show_criteria
-from tests.fuzz.report import MOST_MEBIBYTES
+from tests.fuzz.report import MOST_MEBIBYTES, peak_mebibytes
 from tests.fuzz.runner import ENGINES, OUT, kept, sources
 from tests.fuzz.targets import MOST_SECONDS, TARGETS
 from tests.issuer import CHIP, NOW, PIN, Issuer
 
-__all__ = ["business", "decoding", "fuzzing", "show_trace", "trace", "varied", "write_capture"]
+__all__ = ["business", "decode", "decoding", "fuzzing", "show_trace", "trace", "varied", "write_capture"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = (10**4, 10**6)
 ROUNDS = 3
 PAYMENTS = 300
 RATE, RATIO, GROWTH, EXECUTIONS = 30_000, 0.3, 1.1, 10**6
+_PIECE = 1 << 16
 _AMOUNTS = (120, 999, 4_500, 9_000)
 _STEP = 1 / 16
 """Seconds from one line of the recording to the next."""
@@ -158,8 +163,21 @@ def write_capture(file: Path, items: list[Item], marks: list[bytes], exchanges: 
 # --- decoding ----------------------------------------------------------------------------------------------
 
 
+def decode(file: Path) -> dict[str, Any]:
+    """Tell every item of a capture in one line, to nobody; how many there are, how long it took, peak memory."""
+    exchanges, unexpected, begin = 0, 0, time.perf_counter()
+    with file.open("rb") as capture, Path(os.devnull).open("w") as nobody:
+        _, items = read(iter(partial(capture.read, _PIECE), b""))
+        for reading in inspect(items):
+            nobody.write(summary(reading) + "\n")
+            exchanges += isinstance(reading.item, Exchange)
+            unexpected += bool(reading.unexpected)
+    seconds = time.perf_counter() - begin
+    return {"exchanges": exchanges, "unexpected": unexpected, "seconds": seconds, "peak_mib": peak_mebibytes()}
+
+
 def _in_own_process(file: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench_decoding", str(file)]
+    command = [sys.executable, "-m", "tests.bench_trace", str(file)]
     figures: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
     return figures
 
@@ -281,4 +299,7 @@ def _told(fuzzed: dict[str, Any], name: str) -> str:
 
 
 if __name__ == "__main__":
-    show_trace(trace())
+    if sys.argv[1:]:
+        print(json.dumps(decode(Path(sys.argv[1]))))
+    else:
+        show_trace(trace())

@@ -15,8 +15,7 @@ from apdu.commands import Ins
 from apdu.trace.inspector import inspect
 from apdu.trace.model import Exchange, Item, Reset
 from host.trace_files import open_trace
-from tests.bench_decoding import decode
-from tests.bench_trace import ROOT, business, decoding, fuzzing, varied, write_capture
+from tests.bench_trace import ROOT, business, decode, decoding, fuzzing, varied, write_capture
 from tests.fuzz.runner import ENGINES, sources
 from tests.fuzz.targets import TARGETS
 
@@ -64,7 +63,7 @@ def test_a_capture_has_as_many_exchanges_as_it_says_and_is_decoded_in_a_process_
     write_capture(capture, *recorded, 700)
     with open_trace(capture) as (form, items):
         assert (form, sum(isinstance(item, Exchange) for item in items)) == ("gsmtap", 700)
-    command = [sys.executable, "-m", "tests.bench_decoding", str(capture)]
+    command = [sys.executable, "-m", "tests.bench_trace", str(capture)]
     figures = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     assert figures.keys() == decode(capture).keys()
     assert (figures["exchanges"], figures["unexpected"]) == (700, decode(capture)["unexpected"])
