@@ -2,6 +2,13 @@
 
 Type and length take one byte each; a value over 255 bytes is split over entries of the same type
 that follow each other. An entry of at most 127 bytes is valid BER-TLV as well.
+
+Here they are written and read by the library tlv8, for everyone who speaks to a card. The card has a reader and a
+writer of its own (applet_model/payload.py), as a chip has: two codecs face each other, and share the tags alone.
+
+The library reads for lenient peers: it joins an empty fragment to the entry before it and takes an entry twice in
+a row. So what it has read is written again, and unless the same bytes come out, what was read had another encoding
+than the one that protocol.md allows. The tags are then held against those that are wanted.
 """
 
 from collections.abc import Collection, Mapping
@@ -42,52 +49,38 @@ class Tag(IntEnum):
     REFERENCE_DATA = 0x96
 
 
-_HEAD, _FRAGMENT = 2, 255
 _TAGS = {int(tag): tag for tag in Tag}
+_LONGEST = 0xFFFF
+"""Bytes; as many as an answer or a command can have. The library's time grows with the square of them."""
 
 
 def pack(objects: Mapping[Tag, bytes]) -> bytes:
-    """Encode objects in the order given."""
-    return b"".join([_entry(tag, value) for tag, value in objects.items()])
-
-
-def _entry(tag: Tag, value: bytes) -> bytes:
-    """One object; the library splits a long value over entries."""
-    if len(value) > _FRAGMENT:
-        return bytes(tlv8.Entry(int(tag), value).encode())
-    return bytes((tag, len(value))) + value
+    """Encode objects in the order given; a value over 255 bytes is split over entries."""
+    return bytes(tlv8.encode([tlv8.Entry(int(tag), value, tlv8.DataType.BYTES) for tag, value in objects.items()]))
 
 
 def unpack(raw: bytes, required: Collection[Tag], optional: Collection[Tag] = ()) -> dict[Tag, bytes]:
     """Decode, and insist on exactly the objects named: none missing, none unknown, none twice.
 
-    The library's decoder is made for lenient peers: it stops at what it does not expect and joins empty
-    fragments. This one takes one encoding of an object and no other. Raises FormatError.
+    Raises FormatError, also for objects in another encoding than the one that ``pack`` gives.
     """
+    if len(raw) > _LONGEST:
+        raise FormatError(f"{len(raw)} bytes of objects: an APDU has at most {_LONGEST}")
+    try:
+        entries = tlv8.decode(raw)
+    except ValueError:
+        raise FormatError("an object is cut off") from None
     found: dict[Tag, bytes] = {}
-    at = 0
-    while at < len(raw):
-        tag = _TAGS.get(raw[at])
+    for entry in entries:
+        tag = _TAGS.get(entry.type_id)
         if tag is None or (tag not in required and tag not in optional):
-            raise FormatError(f"object {raw[at]:02X} is unknown here", at)
+            raise FormatError(f"object {entry.type_id:02X} is unknown here")
         if tag in found:
-            raise FormatError(f"object {raw[at]:02X} is there twice", at)
-        found[tag], at = _value(raw, at)
+            raise FormatError(f"object {entry.type_id:02X} is there twice")
+        found[tag] = entry.data
+    if pack(found) != raw:
+        raise FormatError("an object has an empty fragment")
     for tag in required:
         if tag not in found:
             raise FormatError(f"object {tag.name} ({tag:02X}) is missing")
     return found
-
-
-def _value(raw: bytes, at: int) -> tuple[bytes, int]:
-    """The value at ``at`` and where the next object begins; a full entry goes on in the next of its type."""
-    end = at + _HEAD + (raw[at + 1] if at + 1 < len(raw) else _FRAGMENT)
-    if end > len(raw):
-        raise FormatError("an object is cut off", at)
-    value = raw[at + _HEAD : end]
-    if len(value) == _FRAGMENT and raw[end : end + 1] == raw[at : at + 1]:
-        rest, end = _value(raw, end)
-        if not rest:
-            raise FormatError("an object has an empty fragment", end)
-        value += rest
-    return value, end

@@ -1,12 +1,13 @@
 """ATTEST: the card signs its state under a challenge, so that the center can reconcile and renew [0030]."""
 
 from apdu.messages import UNSETTLED_MAX, Attestation
-from apdu.payload import Tag, pack
+from apdu.payload import Tag
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
 from applet_model import unsettled
 from applet_model.card_state import Call, CardState
 from applet_model.decline import unless
+from applet_model.payload import pack
 
 __all__ = ["attest"]
 

@@ -10,12 +10,13 @@ from apdu.command import CHAINING, SECURE_MESSAGING, CommandApdu
 from apdu.commands import ANY_STATE, BY_INS, CHAIN_CAPACITY, Command, Ins, Security
 from apdu.errors import FormatError
 from apdu.identity import LifeCycle
-from apdu.payload import Tag, unpack
+from apdu.payload import Tag
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
 from applet_model import attest, credit, history, identification, lock_out, personalization, pin, purse
 from applet_model.card_state import Call, CardState
 from applet_model.decline import Decline
+from applet_model.payload import unpack
 
 __all__ = ["HANDLERS", "check_header", "execute", "find_row"]
 

@@ -6,12 +6,13 @@ from apdu import ber
 from apdu.commands import ANY_STATE, DATA_OBJECTS
 from apdu.identity import AID, LifeCycle
 from apdu.objects import Counters, CreditUsed, PurseStatus, ReferenceData
-from apdu.payload import Tag, pack
+from apdu.payload import Tag
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
 from applet_model import history, unsettled
 from applet_model.card_state import Call, CardState
 from applet_model.decline import Decline, unless
+from applet_model.payload import pack
 
 __all__ = ["get_data", "select"]
 

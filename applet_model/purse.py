@@ -9,12 +9,13 @@ from apdu.errors import FormatError
 from apdu.identity import CardId
 from apdu.messages import Certificate, Outcome, Receipt, Refusal, Resolution, Signed, Value
 from apdu.objects import Kind, Request
-from apdu.payload import Tag, pack
+from apdu.payload import Tag
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
 from applet_model import credit, history, unsettled
 from applet_model.card_state import Call, CardState
 from applet_model.decline import Decline, unless
+from applet_model.payload import pack
 
 __all__ = ["give_again", "pay", "receive", "request", "settle"]
 

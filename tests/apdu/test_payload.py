@@ -1,12 +1,16 @@
-"""Payload objects: tlv8 with exactly the objects that a command takes."""
+"""Payload objects: tlv8 with exactly the objects that a command takes, by the library and by the card alike."""
+
+from types import ModuleType
 
 import pytest
 import tlv8
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apdu import payload
 from apdu.errors import FormatError
 from apdu.payload import Tag, pack, unpack
+from applet_model import payload as card_payload
 
 VALUES = st.one_of(st.binary(max_size=300), st.sampled_from([0, 1, 254, 255, 256, 509, 510, 511, 765]).map(bytes))
 OBJECTS = st.dictionaries(st.sampled_from(Tag), VALUES, max_size=6)
@@ -85,10 +89,56 @@ def test_what_the_library_encodes_is_taken(objects: dict[Tag, bytes]) -> None:
     assert unpack(encoded, objects.keys()) == objects
 
 
-@given(st.one_of(st.binary(max_size=40), st.lists(st.sampled_from([0x80, 0x83, 0, 1, 2, 3]), max_size=12).map(bytes)))
-def test_what_is_taken_the_library_decodes_to_the_same(raw: bytes) -> None:
+RAW = st.one_of(
+    st.binary(max_size=40),
+    st.lists(st.sampled_from([0x80, 0x83, 0, 1, 2, 3]), max_size=12).map(bytes),
+    st.lists(st.sampled_from(["80ff" + "07" * 255, "8000", "80020707", "8300", "830107"]), max_size=5).map(
+        lambda parts: bytes.fromhex("".join(parts))
+    ),
+)
+
+
+def taken(codec: ModuleType, raw: bytes) -> dict[Tag, bytes] | None:
     try:
-        taken = unpack(raw, (), [*Tag])
+        objects: dict[Tag, bytes] = codec.unpack(raw, (), [*Tag])
     except FormatError:
-        return
-    assert {entry.type_id: entry.data for entry in tlv8.decode(raw)} == taken if raw else not taken
+        return None
+    return objects
+
+
+@given(RAW)
+def test_library_and_card_take_the_same(raw: bytes) -> None:
+    """Each written for itself: whatever one of them reads, the other reads too, and to the same."""
+    assert taken(payload, raw) == taken(card_payload, raw)
+
+
+@given(OBJECTS)
+def test_library_and_card_write_the_same(objects: dict[Tag, bytes]) -> None:
+    assert pack(objects) == card_payload.pack(objects)
+
+
+@given(RAW)
+def test_what_is_taken_is_the_only_encoding(raw: bytes) -> None:
+    objects = taken(payload, raw)
+    assert objects is None or pack(objects) == raw
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param("8000" + "8000", id="the library joins empty entries"),
+        pytest.param("8000" + "80020707", id="an empty fragment before its object"),
+        pytest.param("80ff" + "07" * 255 + "8000", id="an empty fragment behind a full one"),
+        pytest.param("80020707" + "80020707", id="an object twice"),
+        pytest.param("80020707" + "ff00" + "80020707", id="an object twice, with a separator"),
+    ],
+)
+def test_what_lenient_peers_take(raw: str) -> None:
+    assert len(tlv8.decode(bytes.fromhex(raw))) > 0
+    assert taken(payload, bytes.fromhex(raw)) is None
+    assert taken(card_payload, bytes.fromhex(raw)) is None
+
+
+def test_far_too_long() -> None:
+    with pytest.raises(FormatError, match="70000 bytes"):
+        unpack(bytes(70_000), (Tag.AMOUNT,))
