@@ -72,8 +72,8 @@ def test_a_capture_has_as_many_exchanges_as_it_says_and_is_decoded_in_a_process_
 def test_each_size_is_measured_and_the_limits_are_for_the_last() -> None:
     figures, criteria = decoding((100, 300), rounds=1, payments=20)
     assert [one["exchanges"] for one in figures] == [100, 300]
-    assert [one.limit for one in criteria] == [30_000, 1.1, 0.3]
-    assert criteria[0].measured == figures[1]["per_second"]
+    assert [one.limit for one in criteria] == [1.1, 0.3, 0.095]
+    assert criteria[1].measured == figures[1]["ratio"]
 
 
 def test_without_tshark_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
