@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 
 from apdu.errors import InputError
-from apdu.trace.card_time import CARDS
 from apdu.trace.detection import FORMS
 from apdu.trace.forms import gsmtap, html
 from apdu.trace.model import Item
@@ -25,6 +24,7 @@ from host.files import require_folder, write_whole
 from host.secure_connection import KeysFor
 from host.trace_compare_cli import stats
 from host.trace_files import STDIN, of_slot, open_trace
+from host.trace_modelled import DEFAULT_LINE, CardOption, LineOption
 from host.trace_readings import following, open_readings
 from host.trace_replay_cli import replay
 from host.trace_text import Choice, View
@@ -67,9 +67,8 @@ def show(
         bool, typer.Option("--unexpected", help="Only what a card or terminal that works would not have done.")
     ] = False,
     slot: _Slot = "",
-    card: Annotated[
-        str | None, typer.Option("--card", help=f"Tell the modelled time on this real card: {', '.join(CARDS)}.")
-    ] = None,
+    card: CardOption = "",
+    line: LineOption = DEFAULT_LINE,
     keys: KeysOption = None,
     secrets: _Secrets = False,
     follow: Annotated[
@@ -82,7 +81,7 @@ def show(
     A ! before the line and !! in it say what was unexpected; * is what a secure channel carried. With --follow the
     trace is one of saifu's own, and --json prints a document on each line.
     """
-    view = View(detail or bool(exchange), card)
+    view = View(detail or bool(exchange), card, line)
     choice, opening = Choice(frozenset(exchange or ()), unexpected, slot), find_keys(context, keys)
     with _until_nobody_listens():
         if follow:

@@ -20,6 +20,7 @@ from apdu.trace.statistics import NO_ANSWER, CommandFigures, Figures, Statistics
 from host.console import JsonOption, emit, say
 from host.secure_connection import KeysFor
 from host.trace_files import STDIN, of_slot
+from host.trace_modelled import DEFAULT_LINE, CardOption, LineOption, known_card, known_line
 from host.trace_readings import open_readings
 
 __all__ = ["compare", "field_document", "field_lines", "place", "place_document", "stats"]
@@ -36,9 +37,8 @@ def stats(
     file: Annotated[
         Path, typer.Argument(help="A trace: of saifu --trace, or of another program; - is standard input.")
     ],
-    card: Annotated[
-        str, typer.Option("--card", help=f"Model the time on this real card alone: {', '.join(CARDS)}.")
-    ] = "",
+    card: CardOption = "",
+    line: LineOption = DEFAULT_LINE,
     slot: Annotated[str, typer.Option("--slot", help="Only this slot: a part of its name.")] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -46,9 +46,8 @@ def stats(
 
     Medians and percentiles are within 1 %, however long the trace is.
     """
-    if card and card not in CARDS:
-        raise InputError(f"--card {card}: times are known of {', '.join(CARDS)}")
-    statistics = Statistics([card] if card else CARDS)
+    cards, _ = [known_card(card)] if card else list(CARDS), known_line(line)
+    statistics = Statistics(cards, line)
     with open_readings(file) as (form, found):
         for reading in of_slot(found, slot, lambda reading: reading.item.slot):
             statistics.add(reading)
@@ -167,7 +166,7 @@ def _totals(statistics: Statistics) -> Iterator[str]:
         if len(word) == 4:
             yield f"{word}: {_meaning(statistics, word)}"
     for card in statistics.cards:
-        yield f"on a {card}, at T=1 and 115,200 bit/s: {_seconds(statistics.modelled(card))}"
+        yield f"on a {card}, {statistics.line} kbit/s: {_seconds(statistics.modelled(card))}"
     if money := statistics.money():
         yield f"paid with PAY: {', '.join(map(str, money))}"
 

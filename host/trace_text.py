@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from apdu.errors import InputError
-from apdu.trace.card_time import CARDS, modelled
+from apdu.trace.card_time import modelled
 from apdu.trace.detail import Detail, lines
 from apdu.trace.model import Exchange, Remark, Reset
 from apdu.trace.reading import Reading, summary
 from apdu.trace.row import Rows, Tone, tone, visible
 from apdu.trace.sections import Section, facts, sections
+from host.trace_modelled import DEFAULT_LINE, known_card, known_line
 
 __all__ = ["Choice", "View"]
 
@@ -62,11 +63,9 @@ class Choice(NamedTuple):
 class View:
     """How readings are told: a line each, or in full."""
 
-    def __init__(self, full: bool = False, card: str | None = None) -> None:
-        """``full`` tells each TLV and byte too; ``card`` the modelled time on that card of CARDS (InputError)."""
-        if card is not None and card not in CARDS:
-            raise InputError(f"--card {card}: there are times for {', '.join(CARDS)}")
-        self._full, self._card = full, card
+    def __init__(self, full: bool = False, card: str = "", line: str = DEFAULT_LINE) -> None:
+        """``full`` tells each TLV and byte too; ``card`` the modelled time on that card, over ``line`` (InputError)."""
+        self._full, self._card, self._line_name, self._line = full, known_card(card), line, known_line(line)
         self._rows = Rows()
         self._exchanges, self._modelled = 0, 0.0
 
@@ -86,24 +85,29 @@ class View:
 
     def _model(self, reading: Reading) -> float | None:
         """Modelled seconds of an exchange, which are added up; None where nothing is to be told."""
-        if self._card is None or not isinstance(reading.item, Exchange):
+        if not self._card or not isinstance(reading.item, Exchange):
             return None
-        took = modelled(reading.item.command, reading.item.response, self._card)
+        took = modelled(reading.item.command, reading.item.response, self._card, self._line)
         self._exchanges += 1
         self._modelled += took
         return took
 
     def total(self) -> dict[str, Any]:
         """The modelled time of all that was told, as a part of a document; empty without a card."""
-        if self._card is None:
+        if not self._card:
             return {}
-        return {"card": self._card, "exchanges": self._exchanges, "modelled": round(self._modelled, 6)}
+        return {
+            "card": self._card,
+            "line": self._line_name,
+            "exchanges": self._exchanges,
+            "modelled": round(self._modelled, 6),
+        }
 
     def print_total(self) -> None:
         """Print the modelled time of all that was told; nothing without a card."""
-        if self._card is not None:
-            text = f"modelled time on {self._card}: {self._modelled:.3f} s for {self._exchanges} exchanges"
-            sys.stdout.write(f"{text}\n")
+        if self._card:
+            took = f"{self._modelled:.3f} s for {self._exchanges} exchanges"
+            sys.stdout.write(f"modelled time on {self._card}, {self._line_name} kbit/s: {took}\n")
 
     def print(self, readings: Iterable[Reading], flush: bool = False) -> None:
         """Print readings as they come: in colours on a terminal, plain elsewhere; no line is cut."""

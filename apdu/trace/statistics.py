@@ -17,6 +17,7 @@ from apdu.money import Money, currency
 from apdu.objects import Request
 from apdu.payload import Tag, unpack
 from apdu.trace.card_time import CARDS, modelled
+from apdu.trace.line_time import LINES, Line
 from apdu.trace.model import Exchange, Remark, Reset
 from apdu.trace.reading import Reading
 from apdu.trace.row import Tone, tone
@@ -180,22 +181,22 @@ class CommandFigures:
     modelled: dict[str, float] = field(default_factory=dict)
     """Seconds of all exchanges on real cards (apdu.trace.card_time)."""
 
-    def add(self, reading: Reading, item: Exchange, cards: Iterable[str]) -> None:
+    def add(self, reading: Reading, item: Exchange, cards: Iterable[str], line: Line) -> None:
         """Count one exchange."""
         self.figures.add(reading)
         said = reading.plain or item
         word = (said.response or b"")[-2:].hex().upper() or NO_ANSWER
         _count(self.words, word, MOST_WORDS)
         for card in cards:
-            self.modelled[card] = self.modelled.get(card, 0.0) + modelled(item.command, item.response, card)
+            self.modelled[card] = self.modelled.get(card, 0.0) + modelled(item.command, item.response, card, line)
 
 
 class Statistics:
     """The figures of a trace; feed it the readings of an inspector, in their order."""
 
-    def __init__(self, cards: Iterable[str] = tuple(CARDS)) -> None:
-        """``cards``: names of CARDS for which times are modelled."""
-        self.cards = tuple(cards)
+    def __init__(self, cards: Iterable[str] = tuple(CARDS), line: str = next(iter(LINES))) -> None:
+        """``cards`` and ``line``: names of CARDS and LINES for which times are modelled."""
+        self.cards, self.line = tuple(cards), line
         self.whole = Figures()
         self.slots: dict[str, Figures] = {}
         self.commands: dict[tuple[str, str], CommandFigures] = {}
@@ -214,7 +215,7 @@ class Statistics:
         for text in reading.unexpected:
             _count(self.unexpected, _kind(text), MOST_KINDS)
         if isinstance(item, Exchange):
-            self._command(reading).add(reading, item, self.cards)
+            self._command(reading).add(reading, item, self.cards, LINES[self.line])
             self._pay(reading.plain or item)
 
     def _slot(self, name: str) -> Figures:
@@ -245,6 +246,7 @@ class Statistics:
         return self.whole.document() | {
             "slots": [{"slot": name} | each.document() for name, each in self.slots.items()],
             "commands": [self._command_document(each) for each in self.ordered()],
+            "line": self.line,
             "modelled": {card: round(self.modelled(card), 6) for card in self.cards},
             "unexpected_kinds": dict(self.unexpected.most_common()),
             "paid": [str(each) for each in self.money()],

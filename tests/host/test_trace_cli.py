@@ -107,12 +107,23 @@ def test_the_modelled_time_is_told_and_added_up(desk: Shell) -> None:
     lines = shown(desk, "t.jsonl", "--card", "J3R180")
     assert "ms on J3R180)" in lines[1]
     assert "J3R180" not in lines[0]
-    assert lines[-1].startswith("modelled time on J3R180: ")
+    assert lines[-1].startswith("modelled time on J3R180, T=1 115.2 kbit/s: ")
     document = desk.good("trace", "show", "t.jsonl", "--card", "J3R180", "--json").document
     each = [item["modelled"] for item in document["items"] if "modelled" in item]
     assert document["exchanges"] == len(each) == sum(isinstance(item, Exchange) for item in SESSION)
     assert document["modelled"] == pytest.approx(sum(each), abs=1e-4)
     assert "J3R180, J3H145" in desk.run("trace", "show", "t.jsonl", "--card", "X").fault
+
+
+def test_another_line_is_asked_for_by_its_name(desk: Shell) -> None:
+    def seconds(line: str) -> float:
+        asked = desk.good("trace", "show", "t.jsonl", "--card", "J3R180", "--line", line, "--json").document
+        assert asked["line"] == line
+        return float(asked["modelled"])
+
+    assert seconds("14443 848") < seconds("14443 106") < seconds("T=1 115.2")
+    assert "14443 424" in desk.run("trace", "show", "t.jsonl", "--card", "J3R180", "--line", "USB").fault
+    assert "14443 424" in desk.run("trace", "stats", "t.jsonl", "--line", "USB").fault
 
 
 def test_the_document_has_words_bytes_and_parts(desk: Shell) -> None:
