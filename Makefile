@@ -45,7 +45,7 @@ lock: ## resolve the dependencies again (needs uv)
 	@$(LOCK) --group build --output-file requirements/build.lock
 	@$(LOCK) --group dev --output-file requirements/dev.lock pyproject.toml
 	@$(LOCK) --group fuzz --output-file requirements/fuzz.lock
-	@$(LOCK) --extra pcsc --constraints requirements/dev.lock --output-file requirements/pcsc.lock pyproject.toml
+	@$(LOCK) --extra pcsc --group interop --constraints requirements/dev.lock --output-file requirements/pcsc.lock pyproject.toml
 
 clean: ## remove .venv and everything that was made
 	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis saifu.egg-info
