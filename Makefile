@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 SET_UP := .venv/set-up
 
-.PHONY: help setup demo test lint bench fuzz docs lock clean
+.PHONY: help setup demo test lint assure bench fuzz docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -25,6 +25,9 @@ lint: $(SET_UP) ## ruff and mypy --strict
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+
+assure: $(SET_UP) ## try what the tests try in part, whole: each image that a loss of power can leave
+	@$(PYTHON) -m tests.host.power_loss
 
 bench: $(SET_UP) ## measure; the figures go to build/bench.json
 	@mkdir -p build

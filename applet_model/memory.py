@@ -4,6 +4,9 @@ A transaction collects its writes, puts them into the journal in one physical wr
 clears the journal. The journal's checksum is the commit point: a journal that was cut does not verify
 and is dropped at power-on; a whole one is applied again. Every physical write goes through ``_write``,
 where a cut can be injected before, inside and after it.
+
+A chip writes in order. What stands for its memory may not: between journal and cells, and between cells and
+the clearing of the journal, the order is asked for (``Backing.flush``).
 """
 
 from enum import Enum
@@ -98,8 +101,11 @@ class NonVolatileMemory:
             self._apply(_entries(body))
 
     def _apply(self, writes: list[tuple[int, bytes]]) -> None:
+        """Write what the journal says, which is durable before its first cell is, and goes when all of them are."""
+        self.backing.flush()
         for offset, data in writes:
             self._write(offset, data)
+        self.backing.flush()
         self._write(self._journal + 4, b"\0\0")
 
     def _write(self, offset: int, data: bytes) -> None:

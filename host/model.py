@@ -7,10 +7,11 @@ from pathlib import Path
 
 from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError, StoreError
 from apdu.protocol import Protocol
-from applet_model.backing import FileBacking, MemoryBacking
+from applet_model.backing import MemoryBacking
 from applet_model.card import SmartCard
 from applet_model.memory import Cut, PowerCutError
 from applet_model.memory_map import HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, blank_image
+from host.card_file import FileBacking
 from host.connection import Ejection
 
 __all__ = [
@@ -30,9 +31,12 @@ __all__ = [
 class CardFile(SmartCard):
     """A card whose memory is a file: an image that one process holds at a time."""
 
-    def __init__(self, path: Path, protocol: Protocol = Protocol.T1) -> None:
-        """Raises StoreError, with the file's name, when the image is missing, in use or damaged."""
-        self._file = FileBacking(path)
+    def __init__(self, path: Path, protocol: Protocol = Protocol.T1, durable: bool | None = None) -> None:
+        """Raises StoreError, with the file's name, when the image is missing, in use or damaged.
+
+        ``durable``: whether it outlives a loss of power of the computer, see host/card_file.py.
+        """
+        self._file = FileBacking(path, durable)
         try:
             super().__init__(self._file, protocol=protocol)
         except StoreError as error:

@@ -1,6 +1,7 @@
 """What every test gets: hypothesis without deadlines; tests of PC/SC and of the air only where there is either."""
 
 import importlib.util
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 # A shell starts a job in the background with Ctrl-C ignored, and every child would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Thousands of cards are made and thrown away here; tests/host/test_card_file.py is about what outlives a computer.
+os.environ["SAIFU_DURABLE"] = "0"
 
 settings.register_profile("saifu", deadline=None, print_blob=True)
 settings.load_profile("saifu")

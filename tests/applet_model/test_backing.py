@@ -14,9 +14,10 @@ import pytest
 from apdu.errors import StoreError
 from apdu.identity import LifeCycle
 from apdu.objects import Kind
-from applet_model.backing import FileBacking, MemoryBacking
+from applet_model.backing import MemoryBacking
 from applet_model.card import SmartCard
 from applet_model.memory_map import MemoryMap, blank_image
+from host.card_file import FileBacking
 from host.model import CardFile, create_card
 from host.session import PurseSession
 from tests.applet_model.cards import ISSUER, image_in, purse, session
@@ -184,7 +185,7 @@ def test_a_hard_link_is_refused_until_there_is_one_name(images: tuple[Path, Path
 
 @posix_only
 def test_the_name_that_an_interrupted_making_leaves_is_removed(images: tuple[Path, Path]) -> None:
-    leftover, strange = images[0].with_name(".one.4711"), images[0].with_name(".one.4712")
+    leftover, strange = images[0].with_name(".one.abcd1234"), images[0].with_name(".one.abcd1235")
     leftover.hardlink_to(images[0])
     strange.write_bytes(b"of another making")
     CardFile(images[0]).close()

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from apdu.identity import LifeCycle
-from applet_model.backing import FileBacking, MemoryBacking
+from applet_model.backing import MemoryBacking
 from applet_model.memory_map import MemoryMap
 from center.center import Center
+from host.card_file import FileBacking
 from host.connection import CardSlot
 from host.model import ModelSlot
 from host.session import PurseSession, pin_block
@@ -73,8 +74,8 @@ class Bureau:
     def run(self, master: MasterKey = MASTER) -> list[Line]:
         """Run the batch from where it is."""
         orders = OrderList.load(self.orders)
-        journal = Journal(self.journal, orders)
-        return list(Batch(orders, self.profile, master, self.center, journal).run(self.slot_for, self.deliver))
+        with Journal(self.journal, orders) as journal:
+            return list(Batch(orders, self.profile, master, self.center, journal).run(self.slot_for, self.deliver))
 
     def check_made(self) -> None:
         """Every row has one card, which is its own, active, and opens with the PIN of its last letter."""
