@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from apdu.errors import InputError, SaifuError
+from broadcast import children
 from saifu import air_examples, air_tables, command_line_pages, diagrams, examples, reference_tables
 from saifu.trace_picture import picture
 
@@ -70,7 +71,7 @@ def _write(root: Path) -> None:
             path.write_text(text, encoding="utf-8", newline="\n")
             print(f"{path.relative_to(root)}: written")
     command = [sys.executable, "-c", "from saifu.cli import main; main()", "demo", "--svg", str(root / PICTURE)]
-    subprocess.run(command, cwd=root, check=True, stdout=subprocess.DEVNULL)
+    children.run(command, cwd=root, check=True, stdout=subprocess.DEVNULL)
     (root / BROWSED).write_text(picture(), encoding="utf-8", newline="\n")
 
 

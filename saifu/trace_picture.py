@@ -8,6 +8,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from broadcast import children
 from host.trace_readings import open_readings
 from host.trace_screen import TraceApp
 
@@ -25,7 +26,7 @@ def picture() -> str:
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "demo.jsonl"
         command = [sys.executable, "-m", "saifu", "--trace", str(trace), "demo", "--json"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        children.run(command, check=True, stdout=subprocess.DEVNULL)
         with open_readings(trace) as (form, readings):
             screen = TraceApp(trace.name, form, readings)
             shown: list[str] = []

@@ -25,6 +25,7 @@ from typing import IO, cast
 import numpy as np
 
 from apdu.errors import BearerError
+from broadcast import children
 from broadcast.bearer import Receiver, Transmitter, Way
 from broadcast.bearers.pocsag import (
     ALPHANUMERIC,
@@ -241,7 +242,7 @@ class PagerReceiver(Receiver):
     def _start(self, program: str) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
         try:
-            return subprocess.Popen([program, *_ARGUMENTS], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
+            return children.start([program, *_ARGUMENTS], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
         except OSError as error:
             raise BearerError(f"{program} cannot be started: {error.strerror}") from error
 

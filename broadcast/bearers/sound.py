@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO
 
 from apdu.errors import BearerError, FormatError
+from broadcast import children
 from broadcast.bearer import Receiver, Transmitter, Way
 from broadcast.bearers import afsk
 from broadcast.bearers.program import failure, find_program
@@ -53,7 +54,7 @@ class _SoundCard:
         seconds = len(sound) / afsk.RATE + _GRACE
         try:
             raw = sound.astype("<i2").tobytes()
-            done = subprocess.run([self._aplay, *_PLAY], input=raw, capture_output=True, timeout=seconds, check=False)
+            done = children.run([self._aplay, *_PLAY], input=raw, capture_output=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
             raise BearerError(f"aplay did not end within {seconds:.0f} seconds; the sound card stands still") from None
         if done.returncode:
@@ -114,7 +115,7 @@ class SoundReceiver(Receiver):
             self._words = held.enter_context(tempfile.TemporaryFile())
             command = [minimodem, "--rx", str(afsk.BAUD), "-q", "-c", _CONFIDENCE, *listen]
             try:
-                self._process = subprocess.Popen(
+                self._process = children.start(
                     command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._words
                 )
             except OSError as error:

@@ -10,6 +10,7 @@ from time import monotonic, sleep
 from typing import Self
 
 from apdu.errors import BearerError
+from broadcast import children
 from host.virtual.certificates import Authority
 
 __all__ = ["Mosquitto"]
@@ -44,7 +45,7 @@ class Mosquitto:
             passwords = self._folder / "passwords"
             passwords.write_text(":".join(_LOGIN) + "\n")
             hashed = [shutil.which("mosquitto_passwd", path=_PATH) or "mosquitto_passwd", "-U", str(passwords)]
-            subprocess.run(hashed, check=True, capture_output=True)
+            children.run(hashed, check=True, capture_output=True)
             lines.append(f"password_file {passwords}")
         if acl:
             (self._folder / "acl").write_text(acl)
@@ -61,7 +62,7 @@ class Mosquitto:
         """Start it, again after a kill; raises BearerError with its own words."""
         with (self._folder / "mosquitto.log").open("ab") as log:
             command = [self._program, "-c", str(self._folder / "mosquitto.conf")]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = children.start(command, stdout=log, stderr=log)
         end = monotonic() + _START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or monotonic() > end:

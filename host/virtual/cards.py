@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from apdu.errors import InputError, ReaderError
+from broadcast import children
 from host.replay import REPLAY
 from host.virtual.card_process import INSERTED
-from host.virtual.parts import environment
 
 __all__ = ["CARD_PROGRAM", "CardProcess", "absolute"]
 
@@ -34,23 +34,18 @@ def absolute(source: Path) -> Path:
     return Path(f"{REPLAY}{Path(text.removeprefix(REPLAY)).absolute()}")
 
 
-def _environment() -> dict[str, str]:
-    """The child finds our modules from whichever folder it is started."""
-    path = filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))
-    return environment(PYTHONPATH=os.pathsep.join(path))
-
-
 class CardProcess:
     """A process that is a card in a slot; it ends when told to, and when its parent ends."""
 
     def __init__(self, image: Path, port: int, program: Sequence[str] = CARD_PROGRAM) -> None:
         """Start the process; the reader sees the card within 0.5 s, see ``wait_until_inserted``."""
         self.image = image
-        self._process = subprocess.Popen(
+        path = filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))
+        self._process = children.start(
             [*program, "--port", str(port), "--", str(image)],
+            {"PYTHONPATH": os.pathsep.join(path)},  # it finds our modules from whichever folder it is started
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
             start_new_session=True,  # Ctrl-C is for the reader, which ends its cards itself
         )
 

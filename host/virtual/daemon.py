@@ -32,7 +32,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from apdu.errors import PcscUnavailableError
-from host.virtual.parts import environment, find_pcscd, find_vpcd
+from broadcast import children
+from host.virtual.parts import find_pcscd, find_vpcd
 from host.virtual.vpcd import connect
 
 __all__ = ["PrivatePcscd", "ReaderDriver", "VpcdDriver"]
@@ -227,12 +228,12 @@ class PrivatePcscd:
         assert self._listener is not None  # noqa: S101  (made before)
         self._driver.begin()
         with (self.directory / "pcscd.log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = children.start(
                 self._command(),
+                {"PCSCLITE_HP_DROPDIR": str(self.directory / "no-usb-drivers")},
                 stdin=self._listener.fileno(),
                 stdout=log,
                 stderr=log,
-                env=environment(PCSCLITE_HP_DROPDIR=str(self.directory / "no-usb-drivers")),
                 start_new_session=True,  # Ctrl-C is for us, who end it in order
             )
         self._wait_until_ready()
@@ -284,8 +285,8 @@ class PrivatePcscd:
 @functools.cache
 def _without_polkit() -> list[str]:
     """Polkit guards a socket that everybody can reach; ours lies in its owner's directory."""
-    said = subprocess.run([find_pcscd(), "--help"], capture_output=True, text=True, check=False)
-    return ["--disable-polkit"] if "--disable-polkit" in said.stdout else []
+    said = children.run([str(find_pcscd()), "--help"], capture_output=True, check=False)
+    return ["--disable-polkit"] if b"--disable-polkit" in said.stdout else []
 
 
 def _listening_ports() -> set[int]:

@@ -1,4 +1,4 @@
-"""Where the parts of PC/SC on Linux are found, what they get to know, and the words for a part that is missing."""
+"""Where the parts of PC/SC on Linux are found, and the words for a part that is missing."""
 
 import os
 import shutil
@@ -6,21 +6,13 @@ from pathlib import Path
 
 from apdu.errors import PcscUnavailableError
 
-__all__ = ["SOCKET_VARIABLE", "environment", "find_driver", "find_libccid", "find_pcscd", "find_program", "find_vpcd"]
+__all__ = ["SOCKET_VARIABLE", "find_driver", "find_libccid", "find_pcscd", "find_program", "find_vpcd"]
 
 SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
 """Environment variable in which every PC/SC client on Linux finds the daemon's socket."""
 
 _SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin", "/usr/local/bin")
 _DRIVER_FOLDERS = ("/usr/lib/pcsc/drivers", "/usr/lib64/pcsc/drivers", "/usr/local/lib/pcsc/drivers")
-
-
-def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a card or a daemon: this one with ``more``, but no variable of saifu's own.
-
-    Those may hold a PIN or a passphrase, which no other process needs.
-    """
-    return {name: value for name, value in os.environ.items() if not name.startswith("SAIFU_")} | more
 
 
 def find_program(name: str) -> Path | None:

@@ -18,6 +18,7 @@ from apdu.errors import InputError, MisbehaviourError, RefusedError
 from apdu.identity import TEST_ISSUER
 from apdu.protocol import Protocol
 from apdu.trace.row import visible
+from broadcast import children
 from host.channel_keys import read_channel_keys
 from host.console import JsonOption, emit, open_slot, say
 from host.files import require_folder, require_replaceable, write_whole
@@ -174,15 +175,13 @@ def _require_image(reader: str, renewed: bool) -> None:
 def _do(command: list[str]) -> None:
     """Run the user's command; raises InputError with what it said."""
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_RENEWAL, errors="replace"
-        )
+        done = children.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_RENEWAL)
     except OSError as error:
         raise InputError(f"--renew {command[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise InputError(f"--renew {command[0]} did not end within {_RENEWAL} seconds") from None
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-_QUOTED:]
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-_QUOTED:]
         raise InputError(f"--renew {command[0]} ended with {done.returncode}: {said or 'it said nothing'}")
 
 

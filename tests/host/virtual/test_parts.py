@@ -1,10 +1,10 @@
-"""What the virtual reader takes from its surroundings, and what it passes on."""
+"""What the virtual reader takes from its surroundings."""
 
 from pathlib import Path
 
 import pytest
 
-from host.virtual.parts import environment, find_program
+from host.virtual.parts import find_program
 
 
 @pytest.mark.parametrize("path", [None, ""])
@@ -17,11 +17,3 @@ def test_no_program_is_taken_from_the_current_folder(
     assert find_program("saifu-daemon") == tmp_path / "saifu-daemon"
     monkeypatch.delenv("PATH") if path is None else monkeypatch.setenv("PATH", path)
     assert find_program("saifu-daemon") is None
-
-
-def test_what_saifu_is_told_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SAIFU_PIN", "86420975")
-    monkeypatch.setenv("LANG", "C")
-    passed = environment(LANG="C.UTF-8", PYTHONPATH="/here")
-    assert [name for name in passed if name.startswith("SAIFU_")] == []
-    assert (passed["LANG"], passed["PYTHONPATH"], "PATH" in passed) == ("C.UTF-8", "/here", True)

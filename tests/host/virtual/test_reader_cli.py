@@ -198,6 +198,14 @@ def processes_that_mention(*words: str) -> list[str]:
     return lines
 
 
+def descendants(pid: int) -> Iterator[tuple[str, bytes]]:
+    """All processes that a process has started, and those that they have, each with what it was told."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield child, Path(f"/proc/{child}/environ").read_bytes()
+            yield from descendants(int(child))
+
+
 def test_cards_and_daemon_run_nothing_of_the_current_folder_and_are_told_no_secret(
     images: list[Path], tmp_path: Path
 ) -> None:
@@ -205,17 +213,17 @@ def test_cards_and_daemon_run_nothing_of_the_current_folder_and_are_told_no_secr
     strange.mkdir(parents=True)
     (strange / "__init__.py").write_text("open(__file__ + '.ran', 'w')\n")
     line = [sys.executable, "-P", *PROGRAM[1:], "run", "--json", str(images[0])]
-    told = os.environ | {"PYTHONPATH": str(ROOT), "SAIFU_PIN": "86420975"}
+    told = os.environ | {"PYTHONPATH": str(ROOT), "SAIFU_PIN": "86420975", "SAIFU_PASSPHRASE": "86420975"}
     with subprocess.Popen(
         line, cwd=strange.parent, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["slots"][0]["image"] == str(images[0])
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        passed = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
+        passed = {Path(f"/proc/{child}/exe").readlink().name: environ for child, environ in descendants(process.pid)}
         process.terminate()
-    assert len(passed) == 2
-    assert not any(b"86420975" in each for each in passed)
+    assert len(passed) == 2, "pcscd and a card"
+    assert "pcscd" in passed
+    assert not any(b"86420975" in each for each in passed.values())
     assert [path.name for path in strange.iterdir()] == ["__init__.py"]
 
 
