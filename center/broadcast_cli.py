@@ -17,7 +17,7 @@ from center.cipher_groups import GROUP, cipher_keys, groups, retire_cipher_key, 
 from center.opening import PassphraseOption, open_center
 from host.air import AirOption, CaOption, CertificateOption, KeyOption, Line, LoginOption, RateOption, open_outlet
 from host.console import JsonOption, desk, emit
-from host.files import require_replaceable, write_whole
+from host.files import PRIVATE, locked, make_folder, require_own_name, require_replaceable, write_whole
 from host.progress_screen import Bar, ProgressScreen
 
 __all__ = ["add_to"]
@@ -126,9 +126,7 @@ def cipher_keys_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write the cipher keys of a group into a file for its terminals; a new group gets its first one."""
-    with open_center(desk(context).center_folder, passphrase_file) as center:
-        keys = cipher_keys(center, group)
-    _give_out(keys, out, as_json)
+    _give_out(context, passphrase_file, out, as_json, lambda center: cipher_keys(center, group))
 
 
 def roll_command(
@@ -139,9 +137,7 @@ def roll_command(
     as_json: JsonOption = False,
 ) -> None:
     """Make the group's next cipher key; the broadcast goes out under the old ones too, until they are retired."""
-    with open_center(desk(context).center_folder, passphrase_file) as center:
-        keys = roll_cipher_key(center, group)
-    _give_out(keys, out, as_json)
+    _give_out(context, passphrase_file, out, as_json, lambda center: roll_cipher_key(center, group))
 
 
 def retire_command(
@@ -153,14 +149,24 @@ def retire_command(
     as_json: JsonOption = False,
 ) -> None:
     """Send nothing under a cipher key any more: terminals that hold no newer one are left behind."""
-    with open_center(desk(context).center_folder, passphrase_file) as center:
-        keys = retire_cipher_key(center, number, group)
-    _give_out(keys, out, as_json)
+    _give_out(context, passphrase_file, out, as_json, lambda center: retire_cipher_key(center, number, group))
 
 
-def _give_out(keys: CipherKeys, out: Path, as_json: bool) -> None:
-    require_replaceable(out, CIPHER_KEYS_FORMAT.encode(), "a file of cipher keys")
-    write_whole(out, keys.encode().encode(), 0o600)
+def _give_out(
+    context: typer.Context,
+    passphrase_file: Path | None,
+    out: Path,
+    as_json: bool,
+    change: Callable[[Center], CipherKeys],
+) -> None:
+    """Ask the center for keys and write them, alone: what was asked for earlier must not take a later file's place."""
+    with suppress(OSError):  # what is in the way, the lock says
+        make_folder(out.parent)
+    with open_center(desk(context).center_folder, passphrase_file) as center, locked(out):
+        require_own_name(out)
+        require_replaceable(out, CIPHER_KEYS_FORMAT.encode(), "a file of cipher keys")
+        keys = change(center)
+        write_whole(out, keys.encode().encode(), PRIVATE)
     numbers = [key.number for key in keys.keys]
     document = {"group": keys.group, "cipher_keys": numbers, "file": str(out)}
     text = f"group {keys.group}, cipher keys {_numbers(keys)}: {out}; give it to this group's terminals only"

@@ -20,7 +20,7 @@ from center.high_water import HighWater
 from center.keys import CERTIFICATION_KEY, ORDERS_KEY, CenterKeys
 from center.models import CardRow, SettingRow, Tables
 from center.settings import Settings
-from host.files import write_whole
+from host.files import PRIVATE, make_folder, write_whole
 from host.sealed_file import SCRYPT_COST
 from host.terminal.trust import Trust
 
@@ -87,16 +87,16 @@ class Center:
         """Set a new center up; ``cost`` is Scrypt's N. Raises InputError when the folder is not empty."""
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: there is something here already; it is never overwritten")
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder, 0o700)
         keys = CenterKeys.generate()
         keys.write(folder, passphrase, cost)
         partial = folder / "center.sqlite.new"
+        write_whole(partial, b"", PRIVATE)  # SQLite gives its journal the mode that it finds
         engine = _engine(partial)
         Tables.metadata.create_all(engine)
         with Session(engine) as session, session.begin():
             session.add(SettingRow(name="settings", value=settings.encode()))
         engine.dispose()
-        partial.chmod(0o600)
         trust = Trust(settings.issuer, settings.unit, keys.public)
         write_whole(folder / "trust.json", trust.encode().encode())
         partial.replace(cls._database(folder))

@@ -22,7 +22,7 @@ from center.resolution import decide
 from center.settings import Settings
 from host.card_cli import date_text
 from host.console import JsonOption, desk, emit, parse_amount
-from host.files import write_whole
+from host.files import make_folder, write_whole
 from host.secrets_input import PASSPHRASE_VARIABLE, read_secret
 
 __all__ = ["app"]
@@ -59,7 +59,7 @@ def init(
 
 def _create(folder: Path, settings: Settings, money: int, secret: bytes) -> None:
     """Make the whole center beside its place, then move it there: all of it or nothing."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent, 0o700)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".center."))
     try:
         center = Center.create(partial, settings, secret)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from apdu.errors import StoreError
-from host.files import write_whole
+from host.files import PRIVATE, write_whole
 
 __all__ = ["HighWater"]
 
@@ -33,5 +33,5 @@ class HighWater:
         """The next number of a kind, above what the database knows and above what was ever given out."""
         marks = self._read()
         marks[name] = max(known, marks.get(name, 0)) + 1
-        write_whole(self._file, json.dumps(marks).encode() + b"\n", 0o600)
+        write_whole(self._file, json.dumps(marks).encode() + b"\n", PRIVATE)
         return marks[name]

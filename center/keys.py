@@ -18,6 +18,7 @@ from apdu.messages import BodyT, Certificate, Signed
 from apdu.objects import CenterKey, KeyUse
 from apdu.signature import point_of, private_key
 from broadcast.cipher_key import CipherKey
+from host.files import locked
 from host.sealed_file import SCRYPT_COST, damaged, read_sealed, write_sealed
 
 __all__ = ["CERTIFICATION_KEY", "ORDERS_KEY", "CenterKeys"]
@@ -74,15 +75,25 @@ class CenterKeys:
         A center that was made before there were cipher keys gets their root now.
         """
         path = folder / _FILE
+        keys = cls._read(path, passphrase)
+        if keys.cipher_root:
+            return keys
+        with locked(path):
+            keys = cls._read(path, passphrase)  # another process may have given it its root meanwhile
+            if not keys.cipher_root:
+                keys = cls(keys.certification, keys.orders, secrets.token_bytes(_KEY_SIZE))
+                keys.write(folder, passphrase)
+        return keys
+
+    @classmethod
+    def _read(cls, path: Path, passphrase: bytes) -> Self:
+        """Read the keys as they are; the root is empty where there is none yet."""
         plain = read_sealed(path, _FORMAT, passphrase)
         try:
             certification, orders, *root = [_raw(text) for text in json.loads(plain)]
-            keys = cls(private_key(certification), private_key(orders), *(root or [secrets.token_bytes(_KEY_SIZE)]))
+            return cls(private_key(certification), private_key(orders), *(root or [b""]))
         except (ValueError, TypeError):
             raise damaged(path) from None
-        if not root:
-            keys.write(folder, passphrase)
-        return keys
 
 
 def _raw(text: str) -> bytes:

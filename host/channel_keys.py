@@ -16,6 +16,7 @@ import typer
 
 from apdu.errors import FormatError, InputError
 from host.console import desk
+from host.files import open_private
 from host.scp03 import StaticKeys
 from host.secure_connection import KeysFor
 
@@ -58,7 +59,7 @@ def read_channel_keys(path: Path) -> StaticKeys:
     this format; no error quotes from it.
     """
     try:
-        with path.open("rb") as file:
+        with open_private(path) as file:
             mode = os.fstat(file.fileno()).st_mode
             if os.name == "posix" and mode & _OF_OTHERS:
                 raise InputError(

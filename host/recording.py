@@ -7,7 +7,7 @@ before a byte reaches the file.
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from io import FileIO
 from pathlib import Path
@@ -22,6 +22,7 @@ from apdu.trace import own
 from apdu.trace.model import Exchange, Item, Remark, Reset
 from apdu.trace.redaction import Redactor
 from host.connection import CardConnection, CardSlot, Ejection, TellsProtocol
+from host.files import hold_open
 
 __all__ = ["TRACE", "Clock", "RecordingConnection", "RecordingSlot", "TellsAtr", "TraceFile", "recorded"]
 
@@ -46,15 +47,24 @@ class TraceFile:
         self._sync = sync
         self._lock = Lock()
         self._failure: OSError | None = None
-        try:
-            cut = _end_of_cut_line(path) if program else ""
-            self._file = FileIO(path, "ab", opener=_private)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+        with ExitStack() as opened:
+            try:
+                self._file = opened.enter_context(FileIO(path, "ab", opener=_private))
+                cut = self._go_on() if program else ""
+            except OSError as error:
+                raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+            opened.pop_all()
         if program:
             self._write(cut + own.header(program))
         if self._failure is not None:
             self.close()
+
+    def _go_on(self) -> str:
+        """Hold the file, and say what has to be written before a header; raises StoreError, InputError, OSError."""
+        if not S_ISREG(os.fstat(self._file.fileno()).st_mode):
+            return ""
+        hold_open(self._file.fileno(), self.path)
+        return _end_of_cut_line(self.path)
 
     def write(self, item: Item) -> None:
         """Write one item; it has no secrets any more."""
@@ -115,12 +125,7 @@ def _private(name: str, flags: int) -> int:
 
 
 def _end_of_cut_line(path: Path) -> str:
-    """What has to be written before a header: the end of a line that a crash cut off. Raises InputError, OSError."""
-    try:
-        if not S_ISREG(path.stat().st_mode):
-            return ""
-    except FileNotFoundError:
-        return ""
+    """The end of a line that a crash cut off, if there is one. Raises InputError, OSError."""
     with path.open("rb") as file:
         first = file.readline(own.LONGEST_LINE)
         if not first:

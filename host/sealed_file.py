@@ -15,10 +15,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from apdu.errors import InputError, StoreError
-from host.files import write_whole
+from host.files import PRIVATE, read_private, write_whole
 
-__all__ = ["SCRYPT_COST", "damaged", "read_sealed", "write_sealed"]
+__all__ = ["PASSPHRASE_SIZE", "SCRYPT_COST", "damaged", "read_sealed", "write_sealed"]
 
+PASSPHRASE_SIZE = 12
+"""Characters that a passphrase has at least when it comes to a new file.
+
+At Scrypt's cost, whoever has the file tries some thousand passphrases a second with a rack of machines: twelve letters
+drawn at random (56 bits) hold for hundred thousands of years, eight (38 bits) for one.
+"""
 SCRYPT_COST = 2**17
 """Scrypt's N: 128 MiB and about half a second to open a file."""
 
@@ -53,12 +59,16 @@ class _Header:
 def write_sealed(path: Path, kind: str, plain: bytes, passphrase: bytes, cost: int = SCRYPT_COST) -> None:
     """Write the file, readable by its owner alone: after a crash there is the old file or the new one.
 
-    ``kind`` names what is in it; ``cost`` is Scrypt's N. Raises StoreError when it cannot be written.
+    ``kind`` names what is in it; ``cost`` is Scrypt's N. Raises StoreError when it cannot be written, InputError for
+    a passphrase that is too short for a new file; a file that has such a one keeps it. Who has read the file before
+    holds its lock.
     """
+    if _length(passphrase) < PASSPHRASE_SIZE and not path.exists():
+        raise InputError(f"a new passphrase has at least {PASSPHRASE_SIZE} characters: take some words at random")
     header = _Header(kind, cost, secrets.token_bytes(_SALT_SIZE), secrets.token_bytes(_NONCE_SIZE))
     secret = header.cipher(passphrase).encrypt(header.nonce, plain, header.authenticated())
     document = {**header.fields(), "keys": b64encode(secret).decode()}
-    write_whole(path, json.dumps(document, indent=1).encode() + b"\n", 0o600)
+    write_whole(path, json.dumps(document, indent=1).encode() + b"\n", PRIVATE)
 
 
 def read_sealed(path: Path, kind: str, passphrase: bytes) -> bytes:
@@ -78,7 +88,7 @@ def damaged(path: Path) -> StoreError:
 def _parts(path: Path, kind: str) -> tuple[_Header, bytes]:
     """Read the header and what is encrypted; the cost is held in bounds, because nothing is verified yet."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_private(path))
         header = _Header(kind, document["cost"], _bytes(document["salt"]), _bytes(document["nonce"]))
         secret = _bytes(document["keys"])
     except OSError as error:
@@ -90,6 +100,14 @@ def _parts(path: Path, kind: str) -> tuple[_Header, bytes]:
     if not known or type(header.cost) is not int or header.cost not in _COSTS or sizes != (_SALT_SIZE, _NONCE_SIZE):
         raise damaged(path)
     return header, secret
+
+
+def _length(passphrase: bytes) -> int:
+    """How many characters it has, or bytes where they are no text."""
+    try:
+        return len(passphrase.decode())
+    except UnicodeDecodeError:
+        return len(passphrase)
 
 
 def _bytes(text: str) -> bytes:

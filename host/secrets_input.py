@@ -8,6 +8,7 @@ from getpass import GetPassWarning, getpass
 from pathlib import Path
 
 from apdu.errors import InputError
+from host.files import read_private
 
 __all__ = ["PASSPHRASE_VARIABLE", "read_digits", "read_secret"]
 
@@ -51,7 +52,7 @@ def _from_file(path: Path) -> bytes:
                 f"warning: others can read {path} (mode {mode & 0o777:o}); do: chmod 600 {path}",
                 file=sys.stderr,
             )
-        return path.read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+        return read_private(path).removesuffix(b"\n").removesuffix(b"\r")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -1,14 +1,11 @@
 """``saifu personalize``: key ceremony, blank images, one card, a batch."""
 
-import csv
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress
 
@@ -16,7 +13,7 @@ from apdu.errors import InputError, RefusedError
 from apdu.money import currency
 from host.connection import CardSlot
 from host.console import PIN_VARIABLE, JsonOption, ReaderOption, emit, open_slot
-from host.files import write_whole
+from host.files import make_folder, write_whole
 from host.secrets_input import PASSPHRASE_VARIABLE, read_digits, read_secret
 from host.session import PurseSession
 from personalization.batch import Batch, Line
@@ -24,6 +21,7 @@ from personalization.desk import USUAL_KEY, issuer_desk
 from personalization.diversification import SCHEMES, resetting_code
 from personalization.journal import Journal
 from personalization.keystore import Keystore, MasterKey, ceremony, check_value, random_key
+from personalization.letters import Letters
 from personalization.one import Letter, create_blank, personalize_card, require_blank
 from personalization.orders import Order, OrderList
 from personalization.profile import Profile
@@ -62,9 +60,7 @@ def ceremony_command(
     components = [_component(path, bits // 8) for path in component or []]
     key = MasterKey(name, version, scheme, ceremony(components) if components else random_key(bits // 8))
     secret = read_secret("passphrase of the key store", PASSPHRASE_VARIABLE, passphrase_file, confirm=not file.exists())
-    with FileLock(f"{file}.lock"):  # another ceremony's key must not be lost
-        store = Keystore.read(file, secret) if file.exists() else Keystore()
-        store.with_key(key).write(file, secret)
+    Keystore.add(file, key, secret)
     values = [check_value(part) for part in components]
     document = {"name": name, "version": version, "scheme": scheme, "kcv": key.kcv, "component_kcvs": values}
     lines = [f"component {number}: check value {value}" for number, value in enumerate(values, 1)]
@@ -109,6 +105,7 @@ def one(
     as_json: JsonOption = False,
 ) -> None:
     """Personalize the blank card in a reader; asks for its PIN, or takes SAIFU_PIN."""
+    letters_file = Letters(letters) if letters else None
     master = issuer_desk(context).master(key, passphrase_file)
     with issuer_desk(context).issuer_line(passphrase_file) as line:
         chosen, slot = Profile.load(profile, line.unit), open_slot(reader)
@@ -119,8 +116,8 @@ def one(
         pin = read_digits("PIN for the card", PIN_VARIABLE, None, range(4, 9), confirm=True)
         card = line.allot(chosen.role, holder)
         letter = Letter(card, holder, pin, resetting_code(master.key, card))
-        if letters is not None:
-            _append_letter(letters, letter)
+        if letters_file is not None:
+            letters_file.write(letter)
         personalize_card(slot, letter, chosen, master, line)
     emit(as_json, {"card": card.text, "holder": holder, "profile": profile}, [f"card {card} is {holder}'s"])
 
@@ -153,6 +150,7 @@ def batch_command(
     wanted = OrderList.load(orders)
     if letters is None and any(order.pin is None for order in wanted.orders):
         raise InputError("rows without a PIN get a random one: say with --letters where it is written")
+    deliver = Letters(letters).write if letters else lambda _: None
     master = issuer_desk(context).master(key, passphrase_file)
     with issuer_desk(context).issuer_line(passphrase_file) as line:
         chosen = Profile.load(profile, line.unit)
@@ -160,10 +158,10 @@ def batch_command(
             text = f"dry run: {len(wanted.orders)} rows, profile and key are in order"
             emit(as_json, {"dry_run": True, "rows": len(wanted.orders)}, [f"{text}; nothing was written"])
             return
-        journal = Journal(orders.with_name(orders.name + ".journal"), wanted)
-        batch = Batch(wanted, chosen, master, line, journal)
         slot_for = _cards(reader) if reader else _images(out, master, chosen)
-        done = _run(batch, len(wanted.orders), slot_for, _deliver_to(letters))
+        with Journal(orders.with_name(orders.name + ".journal"), wanted) as journal:
+            batch = Batch(wanted, chosen, master, line, journal)
+            done = _run(batch, len(wanted.orders), slot_for, deliver)
     _report(done, report, as_json)
 
 
@@ -174,7 +172,7 @@ def _images(folder: Path, master: MasterKey, profile: Profile) -> Callable[[Orde
         """The slot with a row's image."""
         path = folder / order.file
         if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             create_blank(path, master, profile)
         return open_slot(f"model:{path}")
 
@@ -191,27 +189,6 @@ def _cards(reader: str) -> Callable[[Order], CardSlot]:
         return open_slot(reader)
 
     return next_card
-
-
-def _deliver_to(letters: Path | None) -> Callable[[Letter], None]:
-    def deliver(letter: Letter) -> None:
-        """Write a letter, where letters are wanted."""
-        if letters is not None:
-            _append_letter(letters, letter)
-
-    return deliver
-
-
-def _append_letter(path: Path, letter: Letter) -> None:
-    """Write a letter before the card is made, so that no PIN is ever lost; the file is its owner's alone."""
-    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8", newline="") as file:
-        path.chmod(0o600)
-        writer = csv.writer(file)
-        if not os.fstat(file.fileno()).st_size:
-            writer.writerow(["card", "holder", "pin", "resetting_code"])
-        writer.writerow([letter.card, letter.holder, letter.pin, letter.resetting_code])
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _run(

@@ -1,36 +1,59 @@
 """The journal of a batch: which row got which card, and which are done, so that a batch can be resumed.
 
-JSON lines, each written to the disk before the next step; a last line that was cut off is ignored.
+JSON lines, each written to the disk before the next step; a last line that was cut off is ignored. It is read once,
+and decides then which rows get cards: it is held from before that until the batch ends, so that a second batch of the
+same list makes none of them again.
 """
 
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from apdu.errors import FormatError, InputError, StoreError
 from apdu.identity import CardId
+from host.files import append, locked, read_private
 from personalization.orders import Order, OrderList
 
 __all__ = ["Journal"]
 
 _FORMAT = "saifu batch 1"
+_REMEDY = "when that has ended, run the same command again: it goes on where the other one has stopped"
 
 
 class Journal:
-    """The journal beside an order list."""
+    """The journal beside an order list, held until it is closed."""
 
     def __init__(self, path: Path, orders: OrderList) -> None:
-        """Open or begin; raises InputError when it belongs to another list, StoreError when it is damaged."""
+        """Open or begin; raises InputError when it belongs to another list, StoreError when it is damaged or held."""
         self.path = path
+        with ExitStack() as held:
+            held.enter_context(locked(path, 0, _REMEDY))
+            self._begin(orders)
+            self._held = held.pop_all()
+
+    def _begin(self, orders: OrderList) -> None:
         self.allotted: dict[int, CardId] = {}
         self.done: set[int] = set()
-        if not path.exists() or not self._read(orders):
+        if not self.path.exists() or not self._read(orders):
             self._append({"format": _FORMAT, "list": orders.digest})
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let another batch of the list go on."""
+        self._held.close()
 
     def _read(self, orders: OrderList) -> bool:
         """Take over what is there; returns False when even the first line was cut off."""
-        raw = self.path.read_bytes()
+        raw = read_private(self.path)
         whole = raw[: raw.rfind(b"\n") + 1]
         if len(whole) < len(raw):
             os.truncate(self.path, len(whole))
@@ -53,10 +76,7 @@ class Journal:
             self.done.add(entry["line"])
 
     def _append(self, entry: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.path, json.dumps(entry) + "\n")
 
     def allot(self, order: Order, card: CardId) -> None:
         """Note that a row got a card ID."""

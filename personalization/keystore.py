@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from apdu.cipher import key_check_value
 from apdu.errors import InputError
+from host.files import locked, make_folder
 from host.scp03 import KEY_SIZES
 from host.sealed_file import SCRYPT_COST, damaged, read_sealed, write_sealed
 from personalization.diversification import SCHEMES
@@ -134,6 +135,17 @@ class Keystore:
         """Write the file; ``cost`` is Scrypt's N. Raises StoreError when it cannot be written."""
         plain = json.dumps([key.record() for key in self.keys]).encode()
         write_sealed(path, _FORMAT, plain, passphrase, cost)
+
+    @classmethod
+    def add(cls, path: Path, key: MasterKey, passphrase: bytes) -> None:
+        """Put a key into the file, a new one if there is none: another ceremony at the same time loses no key.
+
+        Raises InputError when the name is taken or the passphrase does not open the file, StoreError.
+        """
+        make_folder(path.parent)
+        with locked(path):
+            store = cls.read(path, passphrase) if path.exists() else cls()
+            store.with_key(key).write(path, passphrase)
 
     @classmethod
     def read(cls, path: Path, passphrase: bytes) -> Self:

@@ -1,6 +1,7 @@
 """``saifu``: the command line of all rooms, and the one place where errors become exit codes."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,6 +84,7 @@ def root(
 
 def main() -> None:
     """Run the command line; whatever goes wrong becomes one clear text and an exit code, with --json a document."""
+    os.umask(os.umask(0o022) | 0o022)  # whatever is made here or in a child, others cannot write to it
     try:
         code = app(prog_name="saifu", standalone_mode=False) or 0
     except SaifuError as error:

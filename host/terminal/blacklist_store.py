@@ -9,22 +9,20 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from apdu.errors import InputError, RefusedError, SaifuError, StoreError
 from apdu.identity import CardId
 from apdu.messages import Head, Signed
 from apdu.proof import Proof
 from broadcast.cipher_key import CipherKeys
 from broadcast.edition import EDITION_MAGIC, Delta, Edition, check_head, read_content
-from host.files import remove_leftovers, write_whole
+from host.files import locked, make_folder, remove_leftovers, write_whole
 from host.terminal.stale_policy import StalePolicy
 from host.terminal.trust import Trust
 
 __all__ = ["BlacklistStore"]
 
-_LOCK_SECONDS = 30
-"""Reading and writing a long list takes less."""
+_PATIENCE = 30.0
+"""Seconds to wait for another writer: reading and writing a long list takes less."""
 _HOUR = 3600
 _CLOCK_TOLERANCE = _HOUR
 """Seconds by which a terminal's clock may be behind the center's."""
@@ -283,13 +281,10 @@ def _clock_error(edition: Edition, now: int) -> str | None:
 def _alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes from writing into a folder; the lock of a process that is killed goes with it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "store.lock").acquire(_LOCK_SECONDS)
-    except Timeout:
-        raise StoreError(f"{folder}: another process is writing here, and does not end") from None
+        make_folder(folder)
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror}") from None
-    with lock:
+    with locked(folder / "store", _PATIENCE):
         yield
 
 

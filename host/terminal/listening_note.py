@@ -3,16 +3,14 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from apdu.errors import StoreError
 from broadcast.reception import Progress, Reception, ReceptionStatistics
-from host.files import remove_leftovers, write_whole
+from host.files import is_locked, locked, make_folder, remove_leftovers, write_whole
 
 __all__ = ["ListeningNote", "listeners", "noting"]
 
@@ -55,18 +53,14 @@ def noting(folder: Path, air: str, clock: Callable[[], float] = time.time) -> It
     """The note of a listener on this bearer, for as long as the block runs; a second one on it shares the note."""
     name = air.partition(":")[0]
     file = folder / _FOLDER / f"{name if name.isascii() and name.isalpha() else 'other'}.json"
-    lock = FileLock(file.with_suffix(".lock"))
-    with suppress(Timeout, OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(_LOCK_SECONDS)
-        remove_leftovers(file)
     note = ListeningNote(file, air, clock)
-    if lock.is_locked:  # until the first packet, there would be what the one before has written
-        note.write(ReceptionStatistics(), [])
-    try:
+    with ExitStack() as held:
+        with suppress(StoreError, OSError):  # somebody else listens on it too, or there is no writing here
+            make_folder(file.parent)
+            held.enter_context(locked(file.with_suffix(""), _LOCK_SECONDS))
+            remove_leftovers(file)
+            note.write(ReceptionStatistics(), [])  # until the first packet, there would be what the one before wrote
         yield note
-    finally:
-        lock.release()
 
 
 def listeners(folder: Path) -> list[dict[str, Any]]:
@@ -74,7 +68,8 @@ def listeners(folder: Path) -> list[dict[str, Any]]:
     notes = []
     for file in sorted((folder / _FOLDER).glob("*.json")):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            if _is_held(file.with_suffix(".lock")):
+            # the lock of the process that made the note ends with it, however it ends
+            if is_locked(file.with_suffix("")):
                 notes.append(_checked(json.loads(file.read_bytes())))
     return notes
 
@@ -87,12 +82,3 @@ def _checked(note: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(note["air"], str) or any(type(number) is not int for number in numbers):
         raise TypeError("a note of other types")
     return {**{name: note[name] for name in ("air", "since", "written")}, "packets": counts, "progress": progress}
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether the process that made the note still runs: its lock ends with it, however it ends."""
-    try:
-        with FileLock(lock).acquire(0):
-            return False
-    except Timeout:
-        return True

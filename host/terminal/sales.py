@@ -5,7 +5,7 @@ money and writing it down catches up from the card, and counts no sale twice.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from apdu.errors import MisbehaviourError, StoreError
 from apdu.identity import CardId
 from apdu.objects import HistoryRecord, Kind
+from host.files import create_whole, make_folder
 from host.session import PurseSession
 
 __all__ = ["Sale", "SalesStore"]
@@ -66,7 +67,9 @@ class SalesStore:
 
     def __init__(self, path: Path) -> None:
         """Open or make the file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        with suppress(FileExistsError):
+            create_whole(path, b"")  # its owner's alone; SQLite gives its journal the mode that it finds
         self._path, self._engine = path, create_engine(URL.create("sqlite", database=str(path)))
         try:
             with self._session() as session:

@@ -27,12 +27,12 @@ ORDERED: list[Record] = [
 @pytest.fixture
 def keys(tmp_path: Path) -> CenterKeys:
     keys = CenterKeys.generate()
-    keys.write(tmp_path, b"passphrase", CHEAP)
+    keys.write(tmp_path, b"a passphrase", CHEAP)
     return keys
 
 
 def test_keys_are_read_as_they_were_written(keys: CenterKeys, tmp_path: Path) -> None:
-    assert CenterKeys.read(tmp_path, b"passphrase").public == keys.public
+    assert CenterKeys.read(tmp_path, b"a passphrase").public == keys.public
 
 
 def test_no_two_centers_have_the_same_keys(keys: CenterKeys) -> None:
@@ -53,7 +53,7 @@ def test_each_body_is_signed_with_its_own_key(keys: CenterKeys, body: Record, wh
 
 
 def sealed(folder: Path, plain: bytes) -> None:
-    write_sealed(folder / "keys.json", "saifu center keys 1", plain, b"passphrase", CHEAP)
+    write_sealed(folder / "keys.json", "saifu center keys 1", plain, b"a passphrase", CHEAP)
 
 
 @pytest.mark.parametrize(
@@ -62,16 +62,16 @@ def sealed(folder: Path, plain: bytes) -> None:
 def test_what_are_no_two_keys_is_refused(tmp_path: Path, plain: bytes) -> None:
     sealed(tmp_path, plain)
     with pytest.raises(StoreError, match="is no key file of saifu, or is damaged"):
-        CenterKeys.read(tmp_path, b"passphrase")
+        CenterKeys.read(tmp_path, b"a passphrase")
 
 
 @pytest.mark.usefixtures("keys")
 def test_a_wrong_passphrase_and_a_key_store_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the passphrase does not open"):
         CenterKeys.read(tmp_path, b"Passphrase")
-    write_sealed(tmp_path / "keys.json", "saifu keystore 1", b"[]", b"passphrase", CHEAP)
+    write_sealed(tmp_path / "keys.json", "saifu keystore 1", b"[]", b"a passphrase", CHEAP)
     with pytest.raises(StoreError, match="is no key file of saifu"):
-        CenterKeys.read(tmp_path, b"passphrase")
+        CenterKeys.read(tmp_path, b"a passphrase")
 
 
 @pytest.mark.usefixtures("keys")
@@ -79,10 +79,10 @@ def test_missing_and_damaged_files_are_told(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(StoreError, match="is damaged"):
-        CenterKeys.read(tmp_path, b"passphrase")
+        CenterKeys.read(tmp_path, b"a passphrase")
     path.unlink()
     with pytest.raises(StoreError, match="cannot be read"):
-        CenterKeys.read(tmp_path, b"passphrase")
+        CenterKeys.read(tmp_path, b"a passphrase")
 
 
 def test_a_passphrase_may_be_long(keys: CenterKeys, tmp_path: Path) -> None:

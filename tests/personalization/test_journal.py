@@ -26,26 +26,26 @@ def path(tmp_path: Path) -> Path:
 
 def fill(path: Path, orders: OrderList) -> None:
     """Aoi has a card that is done, Botan one that is not."""
-    journal = Journal(path, orders)
-    for order, card in zip(orders.orders, CARDS, strict=True):
-        journal.allot(order, card)
-    journal.finish(orders.orders[0])
+    with Journal(path, orders) as journal:
+        for order, card in zip(orders.orders, CARDS, strict=True):
+            journal.allot(order, card)
+        journal.finish(orders.orders[0])
 
 
 def test_what_was_noted_is_read_again(path: Path, orders: OrderList) -> None:
     fill(path, orders)
-    journal = Journal(path, orders)
-    assert journal.allotted == {2: CARDS[0], 3: CARDS[1]}
-    assert journal.done == {2}
+    with Journal(path, orders) as journal:
+        assert journal.allotted == {2: CARDS[0], 3: CARDS[1]}
+        assert journal.done == {2}
 
 
 def test_every_note_is_in_the_file_at_once(path: Path, orders: OrderList) -> None:
-    journal = Journal(path, orders)
-    sizes = [path.stat().st_size]
-    journal.allot(orders.orders[0], CARDS[0])
-    sizes.append(path.stat().st_size)
-    journal.finish(orders.orders[0])
-    sizes.append(path.stat().st_size)
+    with Journal(path, orders) as journal:
+        sizes = [path.stat().st_size]
+        journal.allot(orders.orders[0], CARDS[0])
+        sizes.append(path.stat().st_size)
+        journal.finish(orders.orders[0])
+        sizes.append(path.stat().st_size)
     assert sizes == sorted(set(sizes))
 
 
@@ -54,12 +54,27 @@ def test_cut_at_any_byte_it_says_what_its_whole_lines_say(path: Path, orders: Or
     whole = path.read_bytes()
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
-        journal = Journal(path, orders)
-        lines = whole[:size].count(b"\n")
-        assert len(journal.allotted) == min(max(lines - 1, 0), 2)
-        assert len(journal.done) == (lines == 4)
-        journal.finish(orders.orders[1])
-        assert 3 in Journal(path, orders).done, "what is noted after a cut is on a line of its own"
+        with Journal(path, orders) as journal:
+            lines = whole[:size].count(b"\n")
+            assert len(journal.allotted) == min(max(lines - 1, 0), 2)
+            assert len(journal.done) == (lines == 4)
+            journal.finish(orders.orders[1])
+        with Journal(path, orders) as journal:
+            assert 3 in journal.done, "what is noted after a cut is on a line of its own"
+
+
+def test_a_journal_is_one_batchs_until_it_is_closed(path: Path, orders: OrderList) -> None:
+    with Journal(path, orders), pytest.raises(StoreError, match=r"another process.*run the same command again"):
+        Journal(path, orders)
+    Journal(path, orders).close()
+
+
+def test_a_journal_that_is_refused_is_held_by_nobody(path: Path, orders: OrderList) -> None:
+    path.write_bytes(b"5\n")
+    with pytest.raises(StoreError, match="is damaged"):
+        Journal(path, orders)
+    path.unlink()
+    Journal(path, orders).close()
 
 
 def test_another_list_is_told_from_this_one(path: Path, orders: OrderList, tmp_path: Path) -> None:

@@ -277,9 +277,25 @@ from pathlib import Path
 from personalization.keystore import Keystore, MasterKey
 store = Keystore((MasterKey("issuer", 1, "an10922", bytes(range(16))),))
 while True:
-    store.write(Path(sys.argv[1]), b"passphrase", 2**14)
+    store.write(Path(sys.argv[1]), b"a passphrase", 2**14)
     print("written", flush=True)
 """
+
+
+ADD = """
+import sys
+from pathlib import Path
+from personalization.keystore import Keystore, MasterKey
+Keystore.add(Path(sys.argv[1]), MasterKey(sys.argv[2], 1, "an10922", bytes(range(16))), b"a passphrase")
+"""
+
+
+def test_two_ceremonies_at_once_lose_no_key(path: Path) -> None:
+    path.unlink()
+    line = [sys.executable, "-c", ADD, str(path)]
+    ceremonies = [subprocess.Popen([*line, name], cwd=Path(__file__).parents[2]) for name in ("one", "other")]
+    assert [each.wait(60) for each in ceremonies] == [0, 0]
+    assert {key.name for key in Keystore.read(path, b"a passphrase").keys} == {"one", "other"}
 
 
 def test_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
@@ -291,4 +307,4 @@ def test_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
             for _ in range(lines):
                 assert writer.stdout.readline() == b"written\n"
             writer.kill()
-        assert Keystore.read(path, b"passphrase").key("issuer").key == bytes(range(16))
+        assert Keystore.read(path, b"a passphrase").key("issuer").key == bytes(range(16))

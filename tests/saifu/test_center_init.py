@@ -57,15 +57,15 @@ def test_amount_and_currency_are_those_that_were_asked_for(empty: Shell) -> None
 
 
 def test_a_passphrase_comes_from_a_file_too(empty: Shell) -> None:
-    (empty.folder / "secret").write_text("another one\n")
+    (empty.folder / "secret").write_text("another one, longer\n")
     (empty.folder / "secret").chmod(0o600)
     empty.good("center", "init", "--passphrase-file", "secret", env={"SAIFU_PASSPHRASE": None})
     assert empty.run("center", "cards").code == 2
-    empty.good("center", "cards", env={"SAIFU_PASSPHRASE": "another one"})
+    empty.good("center", "cards", env={"SAIFU_PASSPHRASE": "another one, longer"})
 
 
 def test_a_passphrase_file_that_others_can_read_is_warned_about(empty: Shell) -> None:
-    (empty.folder / "secret").write_text("another one\n")
+    (empty.folder / "secret").write_text("another one, longer\n")
     (empty.folder / "secret").chmod(0o644)
     ran = empty.good("center", "init", "--passphrase-file", "secret")
     assert ran.err == "warning: others can read secret (mode 644); do: chmod 600 secret\n"

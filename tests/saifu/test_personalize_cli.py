@@ -13,7 +13,9 @@ import pytest
 
 from host.model import ModelSlot
 from host.session import PurseSession, pin_block
+from personalization.journal import Journal
 from personalization.keystore import Keystore
+from personalization.orders import OrderList
 from tests.personalization.bureau import posix_only, tries
 from tests.saifu.shell import PASSPHRASE, PIN, Shell
 
@@ -219,3 +221,29 @@ def test_a_ceremony_of_three_holders(shell: Shell) -> None:
     assert not any(part in path.read_bytes() for part in parts for path in shell.home.rglob("*") if path.is_file())
     shell.good("personalize", "blank", "three.card", "--key", "three")
     shell.good("personalize", "one", "-r", "model:three.card", "--holder", "Dai", "--key", "three")
+
+
+def test_two_batches_over_one_list_make_one_card_for_each(bureau: Shell) -> None:
+    """Two windows of one desk: the second says who has the list, or comes late and finds the cards made."""
+    before = len(bureau.good("center", "cards").out.splitlines())
+    (bureau.folder / "orders.csv").write_text("holder\n" + "".join(f"Dai {number}\n" for number in range(12)))
+    processes = [bureau.start(*BATCH, "--out", f"out{number}") for number in (1, 2)]
+    said = [process.communicate(timeout=120) for process in processes]
+    codes = [process.returncode for process in processes]
+    assert 0 in codes, said
+    for code, (_, err) in zip(codes, said, strict=True):
+        assert code in (0, 9), err
+        assert code == 0 or re.search(r"another process.*when that has ended, run the same command again", err)
+    bureau.good(*BATCH)
+    assert len(bureau.good("center", "cards").out.splitlines()) == before + 12
+    assert len(list(bureau.folder.glob("out*/*.card"))) == 12
+
+
+def test_a_batch_of_a_list_that_is_worked_on_gives_out_nothing(bureau: Shell) -> None:
+    before = bureau.good("center", "cards").out
+    orders = bureau.folder / "orders.csv"
+    with Journal(orders.with_name("orders.csv.journal"), OrderList.load(orders)):
+        ran = bureau.run(*BATCH)
+    assert ran.code == 9
+    assert "orders.csv.journal is in use by another process" in ran.fault
+    assert (bureau.good("center", "cards").out, (bureau.folder / "cards").exists()) == (before, False)

@@ -106,8 +106,8 @@ def test_a_newer_head_that_another_process_has_noted_stays(store: BlacklistStore
 def test_nothing_is_written_while_another_process_writes(
     store: BlacklistStore, folder: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[BlacklistStore], object]
 ) -> None:
-    monkeypatch.setattr("host.terminal.blacklist_store._LOCK_SECONDS", 0)
-    with FileLock(folder / "store.lock"), pytest.raises(StoreError, match="another process is writing here"):
+    monkeypatch.setattr("host.terminal.blacklist_store._PATIENCE", 0)
+    with FileLock(folder / "store.lock"), pytest.raises(StoreError, match="in use by another process"):
         write(store)
     assert BlacklistStore(folder).newest_known == 0
     write(store)
