@@ -3,8 +3,8 @@
 An operating system promises nothing about the order in which writes reach the disk, except at a barrier: what was
 written before it is there. So a crash leaves the image as it was at the last barrier, with any of the writes since:
 whole, missing, or torn at a half. Real transactions are recorded with their barriers; for each moment each such image
-is made, and the card is powered on with it. What it remembers then has to be what it remembered after the last transaction
-that had ended, or after the one that was under way; and nothing else, ever.
+is made, and the card is powered on with it. What it remembers then has to be what it remembered after the last
+transaction that had ended, or after the one that was under way; and nothing else, ever.
 
 ``python -m tests.host.power_loss`` tries all of them (``make assure``); the tests try some at each moment.
 """
@@ -131,7 +131,7 @@ def _remembered(image: bytes, log: "list[Write | None] | None" = None) -> bytes:
 
 
 def try_every_moment(card: RecordedCard, most: int = 64, seed: int = 1) -> Tried:
-    """Crash at each moment of a recorded life, power on, compare; then kill the process first, and crash in recovery."""
+    """Crash at each moment of a recorded life, power on, compare; then kill the process first, crash in recovery."""
     tried, random = Tried(), Random(seed)
     for end in range(len(card.log) + 1):
         done = sum(ended <= end for ended in card.ended)

@@ -186,4 +186,4 @@ def test_a_card_that_is_in_another_process_is_told(shell: Shell) -> None:
         ran = shell.process("card", "show", "-r", "model:aoi.card")
     finally:
         held.close()
-    assert (ran.code, "in use by another process; take it out there first" in ran.fault) == (9, True)
+    assert (ran.code, "take the card out there first" in ran.fault) == (9, True)
