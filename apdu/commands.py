@@ -75,13 +75,14 @@ class Security(IntEnum):
     @property
     def text(self) -> str:
         """The condition in words."""
-        return ("none", "secure channel (SCP03)", "PIN, above the purse's amount")[self]
+        return ("none", "secure channel (SCP03)", "PIN, above the purse's amount or sum")[self]
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """One row: ``p1``, ``p2``, ``lc`` are what dispatch lets pass; ``status`` adds to GENERAL_STATUS.
 
+    The data have every object of ``takes``, one of ``one_of`` if there are any, and any of ``optional``.
     ``secret``: the data are a PIN or a resetting code, which no trace keeps.
     """
 
@@ -99,6 +100,7 @@ class Command:
     chaining: bool = False
     takes: tuple[Tag, ...] = ()
     optional: tuple[Tag, ...] = ()
+    one_of: tuple[Tag, ...] = ()
     gives: tuple[Tag, ...] = ()
     status: tuple[W, ...] = ()
     secret: bool = False
@@ -107,6 +109,11 @@ class Command:
     def name(self) -> str:
         """The command's name as the standards write it: ``PUT CREDIT``."""
         return self.ins.name.replace("_", " ")
+
+    @property
+    def carries(self) -> tuple[Tag, ...]:
+        """Every payload object that its data may have."""
+        return self.takes + self.one_of + self.optional
 
 
 GENERAL_STATUS = (
@@ -223,8 +230,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         Ins.SETTLE, 0x80, _ZERO, _ZERO, _OBJECTS, _ACTIVE, "design: payer, step 4",
         "Ends an unsettled transfer: a receipt settles, a refusal refunds, a resolution does either.",
-        lc_text="one of the objects",
-        optional=(Tag.RECEIPT, Tag.REFUSAL, Tag.RESOLUTION),
+        one_of=(Tag.RECEIPT, Tag.REFUSAL, Tag.RESOLUTION), optional=(Tag.DATE,),
         status=(W.WRONG_DATA, W.SIGNATURE_INVALID, W.NOT_THIS_CARD, W.DATA_NOT_FOUND),
     ),
     Command(
@@ -260,7 +266,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         Ins.TERMINATE, 0x80, _ZERO, _ZERO, _OBJECTS, _ISSUED, "design: life cycle",
-        "Ends the card's life.", takes=(Tag.ORDER,), status=_ORDERED,
+        "Ends the card's life.", takes=(Tag.ORDER,), optional=(Tag.DATE,), status=(*_ORDERED, W.ORDER_EXPIRED),
     ),
 )  # fmt: skip
 """The table."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from apdu.errors import FormatError
+from apdu.objects import Parameters
 
 __all__ = ["DGI_TEXT", "Dgi", "decode_dgis", "encode_dgi"]
 
@@ -22,7 +23,7 @@ class Dgi(IntEnum):
 
 
 DGI_TEXT: dict[Dgi, str] = {
-    Dgi.PARAMETERS: "Parameters, 27 bytes",
+    Dgi.PARAMETERS: f"Parameters, {Parameters.SIZE} bytes",
     Dgi.CENTER_KEY: "CenterKey, 66 bytes; up to four times with different numbers",
     Dgi.CERTIFICATE: "signed Certificate, 141 bytes",
     Dgi.CREDIT: "signed Credit, 96 bytes: the first credit information",

@@ -241,12 +241,17 @@ class Resolution(Record):
 
 @dataclass(frozen=True, slots=True)
 class TerminateOrder(Record):
-    """Ends a card's life; there is no way back."""
+    """Ends a card's life until ``expiry``; there is no way back."""
 
     TYPE: ClassVar[int] = 0xB5
-    LAYOUT: ClassVar[dict[str, Field]] = {"key": _KEY, "card": card_id("the card to terminate")}
+    LAYOUT: ClassVar[dict[str, Field]] = {
+        "key": _KEY,
+        "card": card_id("the card to terminate"),
+        "expiry": uint(4, f"last moment of validity, {_DATE}"),
+    }
     key: int
     card: CardId
+    expiry: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from apdu.layout import Field, Record, card_id, octets, uint
 from apdu.signature import POINT_SIZE
 
 __all__ = [
+    "NO_PIN_SUM",
     "PLAIN_OBJECTS",
     "Capacities",
     "CenterKey",
@@ -23,6 +24,9 @@ __all__ = [
     "Request",
     "UnsettledEntry",
 ]
+
+NO_PIN_SUM = 0xFFFFFFFF
+"""A PIN sum that bounds nothing: of a float, whose PIN nobody knows, and of a merchant's card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Parameters(Record):
         "balance_max": uint(4, "the most that the purse may hold, minor units"),
         "transfer_max": uint(4, "the most that one transfer may move, minor units"),
         "pin_above": uint(4, "PAY wants the PIN above this amount, minor units"),
+        "pin_sum": uint(4, "the most that is paid without the PIN in all, minor units; FFFFFFFF: no bound"),
         "pin_tries": uint(1, "tries of the PIN, 1 to 15"),
         "puk_tries": uint(1, "tries of the resetting code, 1 to 15"),
         "initial": uint(4, "money at activation, minor units; 0 unless the role is float"),
@@ -78,6 +83,7 @@ class Parameters(Record):
     balance_max: int
     transfer_max: int
     pin_above: int
+    pin_sum: int
     pin_tries: int
     puk_tries: int
     initial: int
@@ -94,7 +100,9 @@ class Counters(Record):
         "record": uint(4, "number of the newest history record"),
         "seen": uint(4, "newest history record that the center has seen"),
         "chain": octets(32, "hash chain over all history records"),
+        "chain_before": octets(32, "the same without the newest record; zeros before the first one"),
         "date": uint(4, "the card's date, seconds since 1970-01-01 00:00 UTC"),
+        "without_pin": uint(4, "paid without the PIN since the last payment with it, minor units"),
     }
     payments: int
     requests: int
@@ -102,7 +110,9 @@ class Counters(Record):
     record: int
     seen: int
     chain: bytes
+    chain_before: bytes
     date: int
+    without_pin: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +146,7 @@ class Capacities(Record):
     """GET DATA 0107: what was laid out when the applet was installed."""
 
     LAYOUT: ClassVar[dict[str, Field]] = {
-        "version": uint(1, "version of the protocol: 01"),
+        "version": uint(1, "version of the protocol: 02"),
         "history": uint(2, "history records, 8 to 1024"),
         "unsettled": uint(1, "unsettled transfers, 1 to 8"),
         "chain": uint(2, "bytes of command data that a chain or an extended command may carry"),
@@ -181,7 +191,7 @@ class HistoryRecord(Record):
         "request": uint(4, "number n of the payee's request"),
         "amount": uint(4, "minor units"),
         "balance": uint(4, "balance after it, minor units"),
-        "date": uint(4, "the card's date then, seconds since 1970-01-01 00:00 UTC"),
+        "date": uint(4, "date of the check: the later of card's and terminal's, seconds since 1970-01-01 00:00 UTC"),
     }
     number: int
     kind: Kind

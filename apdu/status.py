@@ -51,6 +51,7 @@ class StatusWord(IntEnum):
     CURRENCY = 0x9510
     COUNTER_EXHAUSTED = 0x9511
     SAME_COUNTER = 0x9512
+    ORDER_EXPIRED = 0x9513
 
 
 _W = StatusWord
@@ -92,6 +93,7 @@ STATUS_TEXT: dict[int, str] = {
     _W.CURRENCY: "another currency",
     _W.COUNTER_EXHAUSTED: "a counter has reached its end",
     _W.SAME_COUNTER: "another value with this payer's counter was received before",
+    _W.ORDER_EXPIRED: "the order is out of date: ask the center for another",
 }
 """What each word means, for people; one text for the card's reference page and the host's errors."""
 

@@ -96,7 +96,7 @@ class CardState:
         return encoded + self.key_pair.sign(self.cells.private_key.get(), encoded)
 
     def now(self, call: Call) -> int:
-        """The later of the card's date and the terminal's, which is used and never stored."""
+        """The date of the check: the later of the card's date, which no terminal moves, and the terminal's."""
         stated = call.objects.get(Tag.DATE, b"")
         unless(len(stated) in (0, 4), StatusWord.WRONG_DATA)
         return max(self.cells.date.number(), int.from_bytes(stated))

@@ -1,6 +1,7 @@
 """Credit information store (37) and credit check unit (39): [0030] to [0033], figs. 7 and 8.
 
-The check judges the credit information together with the card's history and balance.
+The check judges the credit information together with the card's history and balance. It sees a change of the
+balance, of the chain and of the newest record; one of older records it cannot see, the center can.
 """
 
 from apdu.messages import Credit
@@ -17,11 +18,7 @@ __all__ = ["check", "check_allowance", "put_credit"]
 def check(card: CardState, now: int) -> None:
     """Decline unless the credit is in date (9502) and history and balance agree (6985) [0033]."""
     unless(now <= card.credit.expiry, StatusWord.CREDIT_EXPIRED)
-    newest = history.newest_balance(card)
-    unless(
-        (card.parameters.initial if newest is None else newest) == card.cells.balance.number(),
-        StatusWord.CONDITIONS_OF_USE,
-    )
+    unless(history.agrees(card), StatusWord.CONDITIONS_OF_USE)
 
 
 def check_allowance(card: CardState, amount: int) -> None:

@@ -93,12 +93,12 @@ def execute(card: CardState, row: Command, command: CommandApdu, protected: bool
         raise Decline(StatusWord.WRONG_LENGTH)
     if row.security is Security.SECURE_CHANNEL and not protected:
         raise Decline(StatusWord.SECURITY_STATUS)
-    objects = _objects(row, command.data) if row.takes or row.optional else {}
+    objects = _objects(row, command.data) if row.carries else {}
     return HANDLERS[row.ins](card, Call(command, objects))
 
 
 def _objects(row: Command, data: bytes) -> dict[Tag, bytes]:
     try:
-        return unpack(data, row.takes, row.optional)
+        return unpack(data, row.takes, row.carries)
     except FormatError:
         raise Decline(StatusWord.WRONG_DATA) from None

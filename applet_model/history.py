@@ -1,6 +1,8 @@
 """The transaction history store (3/9): the last records, numbered and hash-chained.
 
-A record that the center has not seen is never overwritten, so nothing is lost before it is uploaded.
+A record that the center has not seen is never overwritten, so nothing is lost before it is uploaded. The
+chain without the newest record is kept beside the chain: so the credit check unit sees by one hash whether
+balance, chain and newest record belong together (fig. 8).
 """
 
 from hashlib import sha256
@@ -14,7 +16,7 @@ from applet_model.card_state import Call, CardState
 from applet_model.decline import unless
 from applet_model.memory import Transaction
 
-__all__ = ["append", "newest_balance", "read_record", "received", "require_room", "seen"]
+__all__ = ["agrees", "append", "read_record", "received", "require_room", "seen"]
 
 _LAST = 0xFFFFFFFF
 _KIND_AT, _REQUEST_AT, _BALANCE_AT = 4, 15, 23
@@ -41,25 +43,31 @@ def _record(card: CardState, number: int) -> bytes:
     return card.cells.records[(number - 1) % card.cells.history_capacity].get()
 
 
-def newest_balance(card: CardState) -> int | None:
-    """The balance in the newest record, if there is any."""
-    number = card.cells.record.number()
-    return int.from_bytes(_record(card, number)[_BALANCE_AT : _BALANCE_AT + 4]) if number else None
+def agrees(card: CardState) -> bool:
+    """Whether balance and chain are what the newest record makes of them, or activation if there is none [0033]."""
+    cells, parameters = card.cells, card.parameters
+    number = cells.record.number()
+    if number:
+        record = _record(card, number)
+        balance, hashed = record[_BALANCE_AT : _BALANCE_AT + 4], cells.chain_before.get() + record
+    else:
+        balance, hashed = parameters.initial.to_bytes(4), parameters.card
+    return (cells.balance.get(), cells.chain.get()) == (balance, sha256(hashed).digest())
 
 
-def append(card: CardState, tx: Transaction, kind: Kind, value: Value, balance: int) -> None:
-    """Write the next record into the transaction, and move the chain on."""
+def append(card: CardState, tx: Transaction, kind: Kind, value: Value, balance: int, date: int) -> None:
+    """Write the next record into the transaction, and move the chain on; ``date`` is that of the check."""
     cells = card.cells
     number = cells.record.number() + 1
     other = value.payer if kind is Kind.RECEIVED else value.payee
-    record = HistoryRecord(
-        number, kind, other, value.counter, value.request, value.amount, balance, cells.date.number()
-    ).encode()
+    record = HistoryRecord(number, kind, other, value.counter, value.request, value.amount, balance, date).encode()
     place = cells.records[(number - 1) % cells.history_capacity]
     _note_overwritten(card, tx, place.get())
     tx.put(place, record)
     tx.put(cells.record, number)
-    tx.put(cells.chain, sha256(cells.chain.get() + record).digest())
+    before = cells.chain.get()
+    tx.put(cells.chain_before, before)
+    tx.put(cells.chain, sha256(before + record).digest())
 
 
 def _note_overwritten(card: CardState, tx: Transaction, old: bytes) -> None:

@@ -58,7 +58,9 @@ def _counters(card: CardState) -> dict[Tag, bytes]:
         cells.record.number(),
         history.seen(card),
         cells.chain.get(),
+        cells.chain_before.get(),
         cells.date.number(),
+        cells.without_pin.number(),
     )
     return {Tag.COUNTERS: counters.encode()}
 

@@ -73,9 +73,11 @@ def unlock(card: CardState, call: Call) -> ResponseApdu:
 
 
 def terminate(card: CardState, call: Call) -> ResponseApdu:
-    """TERMINATE."""
+    """TERMINATE: an order that was not brought in time ends no life."""
     signed = card.decode(TerminateOrder, call.objects[Tag.ORDER])
+    now = card.now(call)
     unless(signed.body.card == card.certificate.subject, StatusWord.NOT_THIS_CARD)
+    unless(now <= signed.body.expiry, StatusWord.ORDER_EXPIRED)
     card.center_signed(signed, signed.body.key)
     with card.cells.memory.transaction() as tx:
         card.move(tx, Event.TERMINATE)

@@ -7,6 +7,10 @@ where a cut can be injected before, inside and after it.
 
 A chip writes in order. What stands for its memory may not: between journal and cells, and between cells and
 the clearing of the journal, the order is asked for (``Backing.flush``).
+
+A write costs a chip milliseconds, whether it is of one byte or of a page. So cells that change together lie
+side by side in a block, and a transaction writes each block once: from its first changed byte to its last,
+with what lies between them as it was.
 """
 
 from enum import Enum
@@ -17,7 +21,7 @@ from zlib import crc32
 from apdu.errors import SaifuError
 from applet_model.backing import Backing
 
-__all__ = ["JOURNAL_SIZE", "Cell", "Cut", "NonVolatileMemory", "NumberCell", "PowerCutError", "Transaction"]
+__all__ = ["JOURNAL_SIZE", "Block", "Cell", "Cut", "NonVolatileMemory", "NumberCell", "PowerCutError", "Transaction"]
 
 JOURNAL_SIZE = 1024
 """Bytes of the journal: 6 for its head, then 4 and the data of each write."""
@@ -38,14 +42,18 @@ class Cut(Enum):
     AFTER = "new"
 
 
+class Block:
+    """A mark on cells that lie side by side: a transaction writes those of one block as one."""
+
+
 class Cell:
     """A place of fixed size for bytes."""
 
-    __slots__ = ("_backing", "offset", "size")
+    __slots__ = ("_backing", "block", "offset", "size")
 
-    def __init__(self, backing: Backing, offset: int, size: int) -> None:
-        """Put the cell at ``offset`` of the backing."""
-        self._backing, self.offset, self.size = backing, offset, size
+    def __init__(self, backing: Backing, offset: int, size: int, block: Block | None = None) -> None:
+        """Put the cell at ``offset`` of the backing; without a block it is written alone."""
+        self._backing, self.offset, self.size, self.block = backing, offset, size, block
 
     def get(self) -> bytes:
         """Read the cell as the last finished transaction left it."""
@@ -132,16 +140,16 @@ def _entries(body: bytes) -> list[tuple[int, bytes]]:
 class Transaction:
     """Writes that happen together. A cell shows its old content until the block ends."""
 
-    __slots__ = ("_memory", "_writes")
+    __slots__ = ("_memory", "_puts")
 
     def __init__(self, memory: NonVolatileMemory) -> None:
         """Begin with no writes."""
         self._memory = memory
-        self._writes: list[tuple[int, bytes]] = []
+        self._puts: list[tuple[Cell, bytes]] = []
 
     def get(self, cell: Cell) -> bytes:
         """What a cell will hold when the transaction is done."""
-        pending = [data for offset, data in self._writes if offset == cell.offset]
+        pending = [data for changed, data in self._puts if changed.offset == cell.offset]
         return pending[-1] if pending else cell.get()
 
     def put(self, cell: Cell, value: bytes | int) -> None:
@@ -149,7 +157,23 @@ class Transaction:
         data = value.to_bytes(cell.size) if isinstance(value, int) else value
         if len(data) != cell.size:
             raise ValueError(f"{len(data)} bytes for a cell of {cell.size}")
-        self._writes.append((cell.offset, data))
+        self._puts.append((cell, data))
+
+    def _writes(self) -> list[tuple[int, bytes]]:
+        """One write for each block that changes, and one for each cell without a block, in the order of the puts."""
+        groups: dict[object, list[tuple[Cell, bytes]]] = {}
+        for cell, data in self._puts:
+            groups.setdefault(cell.block or cell.offset, []).append((cell, data))
+        return [self._one_write(group) for group in groups.values()]
+
+    def _one_write(self, group: list[tuple[Cell, bytes]]) -> tuple[int, bytes]:
+        """From the first byte that changes to the last; a later put to a cell counts."""
+        start = min(cell.offset for cell, _ in group)
+        end = max(cell.offset + cell.size for cell, _ in group)
+        content = bytearray(self._memory.backing.read(start, end - start))
+        for cell, data in group:
+            content[cell.offset - start : cell.offset - start + cell.size] = data
+        return start, bytes(content)
 
     def __enter__(self) -> Self:
         """Return the transaction."""
@@ -159,5 +183,5 @@ class Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Commit, unless the block raised."""
-        if kind is None and self._writes:
-            self._memory.commit(self._writes)
+        if kind is None and self._puts:
+            self._memory.commit(self._writes())

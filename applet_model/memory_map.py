@@ -2,6 +2,10 @@
 
 An image is: head (16 bytes), journal, cells. A person's card with 200 history records takes less than
 16 KiB, as a Java Card must hold it in at most 32.
+
+What a command changes lies together (see memory.py): the state of the purse in one block, each unsettled
+transfer in one, and what the center's objects bring in one. So PAY writes five times: journal, purse,
+transfer, record, and the clearing of the journal.
 """
 
 from dataclasses import dataclass
@@ -14,7 +18,7 @@ from apdu.messages import UNSETTLED_MAX, Certificate, Credit, Head, Value
 from apdu.objects import Capacities, CenterKey, HistoryRecord, Parameters, Request
 from apdu.signature import POINT_SIZE, SIGNATURE_SIZE
 from applet_model.backing import Backing, MemoryBacking
-from applet_model.memory import JOURNAL_SIZE, Cell, NonVolatileMemory, NumberCell
+from applet_model.memory import JOURNAL_SIZE, Block, Cell, NonVolatileMemory, NumberCell
 
 __all__ = [
     "CENTER_KEYS",
@@ -31,7 +35,7 @@ CENTER_KEYS = 4
 SCP_TRIES = 10
 """Failed openings of the secure channel before the issuer's keys are blocked."""
 PIN_SIZE = 8
-_MAGIC = b"SAIFU-CARD\x01"
+_NAME, _VERSION = b"SAIFU-CARD", 2
 _HEAD_SIZE = 16
 _IMAGE_MAX = 0x10000
 HISTORY_RANGE = range(8, 1025)
@@ -59,14 +63,19 @@ class MemoryMap:
         self._backing, self._end = backing, _HEAD_SIZE + JOURNAL_SIZE
         self._place_chip()
         self._place_issuer_data()
-        self._place_purse()
+        self._place_purse(Block())
+        self._place_unsettled()
+        self._place_history()
+        self._place_orders(Block())
 
     @classmethod
     def open(cls, backing: Backing) -> Self:
         """Open an image; raises StoreError when it is not one, or not whole."""
         head = backing.read(0, _HEAD_SIZE)
-        if len(head) < _HEAD_SIZE or head[: len(_MAGIC)] != _MAGIC:
-            raise StoreError("this is not a card image of saifu, version 1")
+        if len(head) < _HEAD_SIZE or not head.startswith(_NAME):
+            raise StoreError("this is not a card image of saifu")
+        if (version := head[len(_NAME)]) != _VERSION:
+            raise StoreError(_of_another_version(version))
         history, unsettled = int.from_bytes(head[11:13]), head[13]
         if history not in HISTORY_RANGE or unsettled not in UNSETTLED_RANGE:
             raise StoreError("the card image is damaged: its head does not say how it is laid out")
@@ -80,13 +89,13 @@ class MemoryMap:
         """Bytes of the whole image."""
         return self._end
 
-    def _cell(self, size: int) -> Cell:
+    def _cell(self, size: int, block: Block | None = None) -> Cell:
         self._end += size
-        return Cell(self._backing, self._end - size, size)
+        return Cell(self._backing, self._end - size, size, block)
 
-    def _number(self, size: int) -> NumberCell:
+    def _number(self, size: int, block: Block | None = None) -> NumberCell:
         self._end += size
-        return NumberCell(self._backing, self._end - size, size)
+        return NumberCell(self._backing, self._end - size, size, block)
 
     def _place_chip(self) -> None:
         """Life cycle and what the secure channel needs."""
@@ -106,31 +115,51 @@ class MemoryMap:
         self.pin, self.puk = self._cell(PIN_SIZE), self._cell(PIN_SIZE)
         self.pin_tries, self.puk_tries = self._number(1), self._number(1)
 
-    def _place_purse(self) -> None:
-        """What transfers, credit and lock-out change."""
-        self.balance = self._number(4)
-        self.payments = self._number(4)
-        self.request, self.request_payer = self._cell(Request.SIZE), self._cell(CardId.SIZE)
-        self.request_number = NumberCell(self._backing, self.request.offset, 4)
-        self.request_open = self._number(1)
-        self.unsettled_used = tuple(self._number(1) for _ in range(self.unsettled_capacity))
-        self.unsettled_flags = Cell(self._backing, self.unsettled_used[0].offset, self.unsettled_capacity)
+    def _place_purse(self, block: Block) -> None:
+        """What transfers change; ``chain_before`` is the chain without the newest record."""
+        self.request, self.request_payer = self._cell(Request.SIZE, block), self._cell(CardId.SIZE, block)
+        self.request_number = NumberCell(self._backing, self.request.offset, 4, block)
+        self.request_open, self.request_floor = self._number(1, block), self._number(4, block)
+        self.balance, self.record = self._number(4, block), self._number(4, block)
+        self.chain_before, self.chain = self._cell(32, block), self._cell(32, block)
+        self.payments = self._number(4, block)
+        self.used_count, self.used_amount = self._number(4, block), self._number(4, block)
+        self.without_pin = self._number(4, block)
+
+    def _place_unsettled(self) -> None:
+        """Transfers that wait: whether the place is used, signed value, public key of the payee."""
+        blocks = [Block() for _ in range(self.unsettled_capacity)]
         value_size = Value.SIZE + SIGNATURE_SIZE
-        self.unsettled_value = tuple(self._cell(value_size) for _ in range(self.unsettled_capacity))
-        self.unsettled_point = tuple(self._cell(POINT_SIZE) for _ in range(self.unsettled_capacity))
-        self.record, self.request_floor = self._number(4), self._number(4)
-        self.chain = self._cell(32)
+        places = [
+            (self._number(1, block), self._cell(value_size, block), self._cell(POINT_SIZE, block)) for block in blocks
+        ]
+        self.unsettled_used, self.unsettled_value, self.unsettled_point = zip(*places, strict=True)
+
+    def _place_history(self) -> None:
+        """Records, side by side: RECEIVE looks through all of them."""
         self.records = tuple(self._cell(HistoryRecord.SIZE) for _ in range(self.history_capacity))
         self.history = Cell(self._backing, self.records[0].offset, HistoryRecord.SIZE * self.history_capacity)
-        self.credit = self._cell(Credit.SIZE + SIGNATURE_SIZE)
-        self.used_count, self.used_amount = self._number(4), self._number(4)
-        self.head, self.head_known = self._cell(Head.SIZE + SIGNATURE_SIZE), self._number(1)
-        self.edition, self.date = self._number(4), self._number(4)
+
+    def _place_orders(self, block: Block) -> None:
+        """What heads, orders and credit information of the center change."""
+        self.head, self.head_known = self._cell(Head.SIZE + SIGNATURE_SIZE, block), self._number(1, block)
+        self.edition, self.date = self._number(4, block), self._number(4, block)
+        self.credit = self._cell(Credit.SIZE + SIGNATURE_SIZE, block)
 
     @property
     def capacities(self) -> Capacities:
         """What GET DATA 0107 tells."""
-        return Capacities(1, self.history_capacity, self.unsettled_capacity, CHAIN_CAPACITY)
+        return Capacities(_VERSION, self.history_capacity, self.unsettled_capacity, CHAIN_CAPACITY)
+
+
+def _of_another_version(version: int) -> str:
+    """How to go on with a card image that this version does not read."""
+    if version > _VERSION:
+        return f"this card image is of version {version}; take the saifu that made it, or a newer one"
+    return (
+        f"this card image is of version {version}, and this saifu reads version {_VERSION} alone; deposit the card's "
+        "money with the saifu that made it, then make a new card: saifu personalize blank"
+    )
 
 
 def blank_image(keys: ChipKeys, history: int, unsettled: int) -> bytes:
@@ -141,7 +170,7 @@ def blank_image(keys: ChipKeys, history: int, unsettled: int) -> bytes:
     if history not in HISTORY_RANGE or unsettled not in UNSETTLED_RANGE:
         raise ValueError(f"history of {history} records or {unsettled} unsettled transfers: out of range")
     backing = MemoryBacking(bytes(_IMAGE_MAX))
-    backing.write(0, _MAGIC + history.to_bytes(2) + bytes((unsettled,)))
+    backing.write(0, _NAME + bytes((_VERSION,)) + history.to_bytes(2) + bytes((unsettled,)))
     cells = MemoryMap(backing, history, unsettled)
     with cells.memory.transaction() as tx:
         tx.put(cells.life_cycle, LifeCycle.BLANK)

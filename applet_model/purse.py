@@ -3,12 +3,16 @@
 Money leaves the payer in PAY and arrives at the payee in RECEIVE, each in one transaction. In between
 it is a value that only one card can receive, once; the payer keeps it until a receipt, a refusal or the
 center's resolution ends the transfer.
+
+Without the PIN a purse pays small amounts, and not more than the PIN sum in all. The sum begins anew with a
+payment for which the PIN was verified, and with nothing else; and a verified PIN is good for one payment. So
+whoever holds the card, or has it in a terminal of his own, takes that much from it and no more.
 """
 
 from apdu.errors import FormatError
 from apdu.identity import CardId
-from apdu.messages import Certificate, Outcome, Receipt, Refusal, Resolution, Signed, Value
-from apdu.objects import Kind, Request
+from apdu.messages import Certificate, Outcome, Receipt, Refusal, Resolution, Value
+from apdu.objects import NO_PIN_SUM, Kind, Request
 from apdu.payload import Tag
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
@@ -74,7 +78,7 @@ def pay(card: CardState, call: Call) -> ResponseApdu:
         wanted.currency,
     )  # fmt: skip
     signed = card.sign(value)
-    _take_off(card, place, value, signed, certificate.point)
+    _take_off(card, place, value, signed, certificate.point, now)
     return ResponseApdu(pack({Tag.CERTIFICATE: card.cells.certificate.get(), Tag.VALUE: signed}))
 
 
@@ -94,20 +98,29 @@ def _check_payment(card: CardState, wanted: Request, payee: Certificate, now: in
     unless(now <= min(card.certificate.expiry, payee.expiry), StatusWord.CERTIFICATE_EXPIRED)
     credit.check(card, now)
     credit.check_allowance(card, wanted.amount)
-    unless(wanted.amount <= parameters.pin_above or card.session.pin_verified, StatusWord.SECURITY_STATUS)
+    unless(card.session.pin_verified or _needs_no_pin(card, wanted.amount), StatusWord.SECURITY_STATUS)
     unless(wanted.amount <= card.cells.balance.number(), StatusWord.INSUFFICIENT_MONEY)
 
 
-def _take_off(card: CardState, place: int, value: Value, signed: bytes, point: bytes) -> None:
-    cells = card.cells
+def _needs_no_pin(card: CardState, amount: int) -> bool:
+    """Whether so little may be paid without the PIN, in one payment and in all since the last one with it."""
+    limits, paid = card.parameters, card.cells.without_pin.number()
+    return amount <= limits.pin_above and (limits.pin_sum == NO_PIN_SUM or paid + amount <= limits.pin_sum)
+
+
+def _take_off(card: CardState, place: int, value: Value, signed: bytes, point: bytes, now: int) -> None:
+    """Take the money off in one transaction; a PIN that was verified is used up by it."""
+    cells, verified = card.cells, card.session.pin_verified
     balance = cells.balance.number() - value.amount
     with cells.memory.transaction() as tx:
         tx.put(cells.balance, balance)
         tx.put(cells.payments, value.counter)
         tx.put(cells.used_count, cells.used_count.number() + 1)
         tx.put(cells.used_amount, cells.used_amount.number() + value.amount)
+        tx.put(cells.without_pin, 0 if verified else min(cells.without_pin.number() + value.amount, NO_PIN_SUM))
         unsettled.keep(card, tx, place, signed, point)
-        history.append(card, tx, Kind.PAID, value, balance)
+        history.append(card, tx, Kind.PAID, value, balance, now)
+    card.session.pin_verified = False
 
 
 def receive(card: CardState, call: Call) -> ResponseApdu:
@@ -136,7 +149,7 @@ def _credited(card: CardState, value: Value, payer: Certificate, now: int) -> bo
         unless(same, StatusWord.SAME_COUNTER)
         return True
     if _is_open(card, value):
-        return _close(card, value, now <= payer.expiry and _fits(card, value.amount))
+        return _close(card, value, now, now <= payer.expiry and _fits(card, value.amount))
     unless(value.request > card.cells.request_floor.number(), StatusWord.BEYOND_HISTORY)
     return False
 
@@ -151,7 +164,7 @@ def _is_open(card: CardState, value: Value) -> bool:
     )
 
 
-def _close(card: CardState, value: Value, accept: bool) -> bool:
+def _close(card: CardState, value: Value, now: int, accept: bool) -> bool:
     """Close the request, with the money or, in a refusal, without: either way in one transaction."""
     cells = card.cells
     balance = cells.balance.number() + value.amount
@@ -159,43 +172,44 @@ def _close(card: CardState, value: Value, accept: bool) -> bool:
         tx.put(cells.request_open, 0)
         if accept:
             tx.put(cells.balance, balance)
-            history.append(card, tx, Kind.RECEIVED, value, balance)
+            history.append(card, tx, Kind.RECEIVED, value, balance, now)
     return accept
 
 
 def settle(card: CardState, call: Call) -> ResponseApdu:
-    """SETTLE, the payer's part: exactly one of receipt, refusal and resolution."""
-    unless(len(call.objects) == 1, StatusWord.WRONG_DATA)
-    tag, raw = next(iter(call.objects.items()))
-    if tag is Tag.RESOLUTION:
-        _resolved(card, raw)
+    """SETTLE, the payer's part: exactly one of receipt, refusal and resolution; a refund's record has the date."""
+    answers = [tag for tag in (Tag.RECEIPT, Tag.REFUSAL, Tag.RESOLUTION) if tag in call.objects]
+    unless(len(answers) == 1, StatusWord.WRONG_DATA)
+    if answers[0] is Tag.RESOLUTION:
+        _resolved(card, call)
     else:
-        _answered(card, raw, Receipt if tag is Tag.RECEIPT else Refusal)
+        _answered(card, call, answers[0])
     return ResponseApdu()
 
 
-def _answered(card: CardState, raw: bytes, kind: type[Receipt | Refusal]) -> None:
+def _answered(card: CardState, call: Call, tag: Tag) -> None:
     """Check the payee's receipt or refusal against the key that was kept with the transfer."""
-    signed: Signed[Receipt | Refusal] = card.decode(kind, raw)
-    answer = signed.body
+    kind: type[Receipt | Refusal] = Receipt if tag is Tag.RECEIPT else Refusal
+    signed = card.decode(kind, call.objects[tag])
+    answer, now = signed.body, card.now(call)
     unless(answer.payer == card.certificate.subject, StatusWord.NOT_THIS_CARD)
     place, value, point = unsettled.find(card, answer.counter)
     unless(answer.payee == value.body.payee, StatusWord.NOT_THIS_CARD)
     card.check_signature(signed, point, StatusWord.SIGNATURE_INVALID)
-    _end(card, place, value.body, refund=kind is Refusal)
+    _end(card, place, value.body, now, refund=isinstance(answer, Refusal))
 
 
-def _resolved(card: CardState, raw: bytes) -> None:
+def _resolved(card: CardState, call: Call) -> None:
     """Check the center's resolution."""
-    signed = card.decode(Resolution, raw)
-    resolution = signed.body
+    signed = card.decode(Resolution, call.objects[Tag.RESOLUTION])
+    resolution, now = signed.body, card.now(call)
     unless(resolution.payer == card.certificate.subject, StatusWord.NOT_THIS_CARD)
     place, value, _ = unsettled.find(card, resolution.counter)
     card.center_signed(signed, resolution.key)
-    _end(card, place, value.body, refund=resolution.outcome is Outcome.NEVER_RECEIVED)
+    _end(card, place, value.body, now, refund=resolution.outcome is Outcome.NEVER_RECEIVED)
 
 
-def _end(card: CardState, place: int, value: Value, refund: bool) -> None:
+def _end(card: CardState, place: int, value: Value, now: int, *, refund: bool) -> None:
     """Forget the transfer; a refund also returns the money, in the same transaction."""
     cells = card.cells
     with cells.memory.transaction() as tx:
@@ -203,7 +217,7 @@ def _end(card: CardState, place: int, value: Value, refund: bool) -> None:
         if refund:
             balance = cells.balance.number() + value.amount
             tx.put(cells.balance, balance)
-            history.append(card, tx, Kind.REFUNDED, value, balance)
+            history.append(card, tx, Kind.REFUNDED, value, balance, now)
 
 
 def give_again(card: CardState, call: Call) -> ResponseApdu:

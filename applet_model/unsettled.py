@@ -4,7 +4,7 @@ from apdu.messages import Signed, Value
 from apdu.objects import UnsettledEntry
 from apdu.status import StatusWord
 from applet_model.card_state import CardState
-from applet_model.decline import Decline, unless
+from applet_model.decline import Decline
 from applet_model.memory import Transaction
 
 __all__ = ["counters", "entries", "find", "free_place", "keep", "release", "total", "used"]
@@ -12,7 +12,7 @@ __all__ = ["counters", "entries", "find", "free_place", "keep", "release", "tota
 
 def used(card: CardState) -> list[int]:
     """Places that hold a transfer."""
-    return [i for i, flag in enumerate(card.cells.unsettled_flags.get()) if flag]
+    return [i for i, flag in enumerate(card.cells.unsettled_used) if flag.number()]
 
 
 def _value(card: CardState, place: int) -> Value:
@@ -37,9 +37,10 @@ def total(card: CardState) -> int:
 
 def free_place(card: CardState) -> int:
     """A place for one more transfer; 9508 when there is none."""
-    place = card.cells.unsettled_flags.get().find(0)
-    unless(place >= 0, StatusWord.UNSETTLED_FULL)
-    return place
+    for place, flag in enumerate(card.cells.unsettled_used):
+        if not flag.number():
+            return place
+    raise Decline(StatusWord.UNSETTLED_FULL)
 
 
 def keep(card: CardState, tx: Transaction, place: int, value: bytes, point: bytes) -> None:

@@ -150,7 +150,7 @@ def unlock_order(center: Center, card: CardId) -> Signed[UnlockOrder]:
 
 
 def terminate_order(center: Center, card: CardId) -> Signed[TerminateOrder]:
-    """The order that ends a card's life."""
+    """The order that ends a card's life, within the hour: for a card that is in a terminal now, on the line."""
     with center.session() as session:
         center.row(session, card)
-    return center.keys.sign(TerminateOrder(ORDERS_KEY, card))
+    return center.keys.sign(TerminateOrder(ORDERS_KEY, card, center.now + _HOUR))

@@ -6,7 +6,7 @@ from pathlib import Path
 from apdu.errors import InputError
 from apdu.identity import CardId, Role
 from apdu.messages import Outcome
-from apdu.objects import Parameters
+from apdu.objects import NO_PIN_SUM, Parameters
 from center.center import Center
 from center.resolution import decide
 from host.connection import CardSlot
@@ -37,7 +37,7 @@ def _slot(center: Center) -> CardSlot:
 def create_float(center: Center, amount: int) -> CardId:
     """Personalize the float with ``amount`` minor units: all the money there will be.
 
-    Its chip keys, PIN and resetting code are random and forgotten: nobody needs them again.
+    Its chip keys, PIN and resetting code are random and forgotten: nobody needs them again. So it has no PIN sum.
     Raises InputError when the center has issued cards before.
     """
     if center.registered():
@@ -46,7 +46,8 @@ def create_float(center: Center, amount: int) -> CardId:
     chip = ChipKeys(secrets.token_bytes(10), 1, keys.enc, keys.mac, keys.dek)
     card = center.allot(Role.FLOAT, "float")
     create_card(_image(center), chip, _HISTORY, _UNSETTLED)
-    parameters = Parameters(card, Role.FLOAT, center.settings.unit.number, _MOST, _MOST, _MOST, 3, 3, amount)
+    limits = (_MOST, _MOST, _MOST, NO_PIN_SUM)
+    parameters = Parameters(card, Role.FLOAT, center.settings.unit.number, *limits, 3, 3, amount)
     codes = [pin_block(f"{secrets.randbelow(10**8):08d}") for _ in range(2)]
     data = IssuerData(parameters, center.public_keys, codes[0], codes[1])
     slot = _slot(center)
@@ -83,10 +84,10 @@ def _make_room(center: Center, float_purse: PurseSession, line: CenterLine) -> N
     out for good: it was taken off the float, its value may be received at any time, and the decision is on
     record for the case that it never was.
     """
-    renew(float_purse, line)
+    renew(float_purse, line, center.now)
     waiting = float_purse.get_unsettled()
     given_up = waiting[: max(0, len(waiting) - _WAITING_MOST)]
     for entry in given_up:
         decide(center, float_purse.card, entry.counter, Outcome.RECEIVED, "the float needed the place")
     if given_up:
-        renew(float_purse, line)
+        renew(float_purse, line, center.now)

@@ -13,7 +13,7 @@ from apdu.commands import BY_INS, SECRET_INS
 from apdu.errors import FormatError, InputError
 from apdu.identity import LifeCycle
 from apdu.money import Currency, Money, currency
-from apdu.objects import HistoryRecord, Kind
+from apdu.objects import NO_PIN_SUM, HistoryRecord, Kind
 from apdu.response import ResponseApdu
 from apdu.status import StatusError, status_text
 from host.connection import CardConnection
@@ -85,6 +85,10 @@ def _describe_purse(session: PurseSession) -> dict[str, Any]:
         "currency": unit.code,
         "balance_text": str(Money(session.selected.status.balance, unit)),
         "limits": {"balance": parameters.balance_max, "transfer": parameters.transfer_max, "pin": parameters.pin_above},
+        "without_pin": {
+            "paid": counters.without_pin,
+            "most": None if parameters.pin_sum == NO_PIN_SUM else parameters.pin_sum,
+        },
         "pin": {"tries": tries.pin_tries, "resetting_code_tries": tries.puk_tries},
         "credit": {
             "serial": credit.body.serial,
@@ -107,11 +111,14 @@ def _show_lines(document: dict[str, Any]) -> list[str]:
     if "balance" in document:
         unit, credit = currency(document["currency"]), document["credit"]
         limits = {name: str(Money(amount, unit)) for name, amount in document["limits"].items()}
+        without = {name: Money(amount, unit) for name, amount in document["without_pin"].items() if amount is not None}
+        most = f", {without['most']} may be in all" if "most" in without else ""
         rows += [
             ("role", document["role"]),
             ("balance", document["balance_text"]),
             ("limits", f"{limits['balance']} on it, {limits['transfer']} at once, PIN above {limits['pin']}"),
             ("PIN", f"{document['pin']['tries']} tries left"),
+            ("", f"{without['paid']} paid without it since it was used last{most}"),
             ("credit", f"number {credit['serial']}, until {date_text(credit['expiry'])} UTC"),
             ("", f"{credit['payments_left']} payments, {Money(credit['amount_left'], unit)} until renewal"),
             ("blacklist", f"believes edition {document['edition']} and newer"),

@@ -245,10 +245,14 @@ class PurseSession:
             return _signed(Refusal, objects[Tag.REFUSAL])
         raise MisbehaviourError("RECEIVE: neither a receipt nor a refusal")
 
-    def settle(self, answer: Answer | Signed[Resolution]) -> None:
-        """SETTLE with what the payee answered, or with the center's resolution."""
+    def settle(self, answer: Answer | Signed[Resolution], date: int | None = None) -> None:
+        """SETTLE with what the payee answered, or with the center's resolution.
+
+        ``date`` is the terminal's, in Unix seconds, for the record of a refund; a receipt writes none and goes alone.
+        """
         tag = {Receipt: Tag.RECEIPT, Refusal: Tag.REFUSAL, Resolution: Tag.RESOLUTION}[type(answer.body)]
-        self._objects(Ins.SETTLE, {tag: answer.raw})
+        dated = {} if date is None or tag is Tag.RECEIPT else {Tag.DATE: date.to_bytes(4)}
+        self._objects(Ins.SETTLE, {tag: answer.raw} | dated)
 
     def put_credit(self, credit: Signed[Credit]) -> None:
         """PUT CREDIT."""
@@ -271,9 +275,9 @@ class PurseSession:
         """PUT DATE."""
         self._objects(Ins.PUT_DATE, {Tag.HEAD: head.raw})
 
-    def terminate(self, order: Signed[TerminateOrder]) -> None:
-        """TERMINATE."""
-        self._objects(Ins.TERMINATE, {Tag.ORDER: order.raw})
+    def terminate(self, order: Signed[TerminateOrder], date: int) -> None:
+        """TERMINATE; ``date`` is the terminal's, in Unix seconds: an order that is out of date ends no life."""
+        self._objects(Ins.TERMINATE, {Tag.ORDER: order.raw, Tag.DATE: date.to_bytes(4)})
 
 
 def _unpack(ins: Ins, raw: bytes, required: tuple[Tag, ...], optional: tuple[Tag, ...] = ()) -> dict[Tag, bytes]:

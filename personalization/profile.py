@@ -9,7 +9,7 @@ from typing import Any, Self
 from apdu.errors import FormatError, InputError
 from apdu.identity import CardId, Role
 from apdu.money import Currency, Money
-from apdu.objects import Parameters
+from apdu.objects import NO_PIN_SUM, Parameters
 from host.model import HISTORY_RANGE, UNSETTLED_RANGE
 
 __all__ = ["PROFILES", "Profile"]
@@ -17,9 +17,10 @@ __all__ = ["PROFILES", "Profile"]
 PROFILES = ("person", "merchant")
 """Profiles that come with saifu; any other is a file of the user's."""
 
-_FIELDS = {"role", "balance_max", "transfer_max", "pin_above", "pin_tries", "puk_tries", "capacities"}
+_FIELDS = {"role", "balance_max", "transfer_max", "pin_above", "pin_sum", "pin_tries", "puk_tries", "capacities"}
 _CAPACITIES = {"history", "unsettled"}
 _TRIES = range(1, 16)
+_NO_BOUND = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Profile:
     balance_max: int
     transfer_max: int
     pin_above: int
+    pin_sum: int
     pin_tries: int
     puk_tries: int
     history: int
@@ -67,6 +69,7 @@ class Profile:
             balance_max=_amount(name, "balance_max", content["balance_max"], unit),
             transfer_max=_amount(name, "transfer_max", content["transfer_max"], unit),
             pin_above=_amount(name, "pin_above", content["pin_above"], unit),
+            pin_sum=_pin_sum(name, content["pin_sum"], unit),
             pin_tries=_number(name, "pin_tries", content["pin_tries"], _TRIES),
             puk_tries=_number(name, "puk_tries", content["puk_tries"], _TRIES),
             history=_number(name, "capacities.history", capacities["history"], HISTORY_RANGE),
@@ -74,6 +77,8 @@ class Profile:
         )
         if not 0 < profile.transfer_max <= profile.balance_max:
             raise InputError(f"profile {name}: transfer_max must be more than 0 and at most balance_max")
+        if profile.pin_sum < profile.pin_above:
+            raise InputError(f"profile {name}: pin_sum must be at least pin_above, or nothing reaches pin_above")
         return profile
 
     def parameters(self, card: CardId, unit: Currency) -> Parameters:
@@ -85,6 +90,7 @@ class Profile:
             self.balance_max,
             self.transfer_max,
             self.pin_above,
+            self.pin_sum,
             self.pin_tries,
             self.puk_tries,
             initial=0,
@@ -112,6 +118,16 @@ def _amount(name: str, field: str, value: object, unit: Currency) -> int:
         return Money.parse(value, unit).amount
     except FormatError as error:
         raise InputError(f"profile {name}: {field}: {error}") from None
+
+
+def _pin_sum(name: str, value: object, unit: Currency) -> int:
+    """An amount, or the word for no bound; the largest amount of 4 bytes would be the latter by accident."""
+    if value == _NO_BOUND:
+        return NO_PIN_SUM
+    amount = _amount(name, "pin_sum", value, unit)
+    if amount == NO_PIN_SUM:
+        raise InputError(f'profile {name}: pin_sum: take less, or "{_NO_BOUND}" for no bound')
+    return amount
 
 
 def _number(name: str, field: str, value: object, allowed: range) -> int:

@@ -39,8 +39,8 @@ LISTED = (2, 77, 300, 600, 70_000, 16_909_060, 4_000_000_000)
 _PIN, _RESETTING_CODE = pin_block("2468"), pin_block("13572468")
 _CERTIFICATION, _ORDERS = 1, 2
 _YEAR = 365 * 86400
-_LIMITS, _FLOAT_LIMITS = (100_000, 50_000, 2_000), (0xFFFFFFFF,) * 3
-"""The most on the purse, the most in one transfer, the amount above which PAY wants the PIN."""
+_LIMITS, _FLOAT_LIMITS = (100_000, 50_000, 2_000, 5_000), (0xFFFFFFFF,) * 4
+"""The most on the purse, the most in one transfer, the amount and the sum above which PAY wants the PIN."""
 
 
 def stream(seed: str, count: int, size: int) -> bytes:

@@ -40,11 +40,11 @@ def _objects(raw: bytes, tags: tuple[Tag, ...]) -> Iterator[str]:
 
 def _command_lines(command: CommandApdu) -> Iterator[str]:
     row = BY_INS[command.ins]
-    if not (row.takes or row.optional) or command.cla & CHAINING or command.ins == Ins.LOCK_OUT:
+    if not row.carries or command.cla & CHAINING or command.ins == Ins.LOCK_OUT:
         yield _hex(command.encode())
         return
     yield _hex(command.header + bytes((len(command.data),)))
-    yield from _objects(command.data, row.takes + row.optional)
+    yield from _objects(command.data, row.carries)
     if command.ne is not None:
         yield "    # Le"
         yield _hex(bytes((command.ne & 0xFF,)))

@@ -108,10 +108,9 @@ def _command(row: Command) -> str:
     ]
     if row.security is not Security.NONE:
         rows.append(("wants", row.security.text))
-    if row.takes or row.optional:
-        may = "one of " if not row.takes else "may have "
-        parts = (_tags(row.takes, ""), may + _tags(row.optional, "") if row.optional else "")
-        rows.append(("data", "; ".join(part for part in parts if part)))
+    if row.carries:
+        kinds = (("", row.takes), ("one of ", row.one_of), ("may have ", row.optional))
+        rows.append(("data", "; ".join(word + _tags(tags, "") for word, tags in kinds if tags)))
     else:
         rows.append(("data", row.lc_text))
     if row.gives:

@@ -133,13 +133,15 @@ _FACT_NAMES = {
     "credit": "credit serial",
     "edition": "edition",
     "date": "date",
+    "without_pin": "sum paid without the PIN",
 }
+_AMOUNTS = ("balance", "without_pin")
 
 
 def _fact(heard: Heard, name: str, value: int) -> str:
     if name == "state":
         return state_text(value)
-    return money(heard, value) if name == "balance" else str(value)
+    return money(heard, value) if name in _AMOUNTS else str(value)
 
 
 def state_moved(heard: Heard) -> str:

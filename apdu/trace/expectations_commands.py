@@ -1,9 +1,10 @@
 """Rules about one command of the purse; they are asked only where its objects and those of the answer parse."""
 
 from apdu.commands import Ins
+from apdu.objects import NO_PIN_SUM
 from apdu.trace import meaning_tags as tags
 from apdu.trace.meaning_follow import same_request
-from apdu.trace.meaning_heard import Heard
+from apdu.trace.meaning_heard import Heard, settling
 from apdu.trace.meaning_words import card_text, money
 
 __all__ = []
@@ -58,12 +59,17 @@ def payment_counter_repeats(heard: Heard) -> str:
 
 
 def paid_without_pin(heard: Heard) -> str:
-    """More than the purse's amount was paid without the PIN."""
+    """More was paid without the PIN than the purse's amount, or in all than its sum."""
     parameters = heard.purse.parameters if heard.purse is not None else None
-    amount = heard.got[tags.VALUE].amount
-    if parameters is None or heard.place.verified is not False or amount <= parameters.pin_above:
+    if heard.purse is None or parameters is None or heard.place.verified is not False:
         return ""
-    return f"{money(heard, amount)} was paid without the PIN, wanted above {money(heard, parameters.pin_above)}"
+    amount, paid = heard.got[tags.VALUE].amount, heard.purse.exact.get("without_pin", 0)
+    if amount > parameters.pin_above:
+        return f"{money(heard, amount)} was paid without the PIN, wanted above {money(heard, parameters.pin_above)}"
+    if NO_PIN_SUM > parameters.pin_sum < paid + amount:
+        total, most = money(heard, paid + amount), money(heard, parameters.pin_sum)
+        return f"{total} in all were paid without the PIN, wanted above {most}"
+    return ""
 
 
 def paid_too_much(heard: Heard) -> str:
@@ -120,7 +126,7 @@ def receipt_without_request(heard: Heard) -> str:
 
 def nothing_to_settle(heard: Heard) -> str:
     """SETTLE was accepted though no such transfer is unsettled."""
-    (body,) = heard.given.values()
+    _, body = settling(heard)
     known = heard.ledger.transfer(body.payer, body.counter)
     if known is not None and known.settled:
         return f"accepted, though the transfer with counter {body.counter} was settled before"
@@ -131,9 +137,9 @@ def nothing_to_settle(heard: Heard) -> str:
 
 def settled_for_another(heard: Heard) -> str:
     """SETTLE accepted an answer of another payee, or a receipt where a refusal was signed."""
-    (body,) = heard.given.values()
+    tag, body = settling(heard)
     known = heard.ledger.transfer(body.payer, body.counter)
-    if known is None or not known.payee or tags.RESOLUTION in heard.given or known.payee == body.payee:
+    if known is None or not known.payee or tag is tags.RESOLUTION or known.payee == body.payee:
         return ""
     return f"accepted from {card_text(body.payee)}, and the value was for {card_text(known.payee)}"
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from apdu.commands import Ins
 from apdu.identity import Role
-from apdu.objects import Kind
+from apdu.objects import NO_PIN_SUM, Kind
 from apdu.payload import Tag
 from apdu.trace import meaning_tags as tags
 from apdu.trace.meaning_commands import credit_text, head_text
 from apdu.trace.meaning_fields import Fields
-from apdu.trace.meaning_heard import Heard, brings_back
+from apdu.trace.meaning_heard import Heard, brings_back, settling
 from apdu.trace.meaning_words import (
     amount_text,
     card_text,
@@ -74,7 +74,7 @@ def _received(heard: Heard) -> str:
 def _settled(heard: Heard) -> str:
     if not brings_back(heard):
         return "settled"
-    body = next(iter(heard.given.values()))
+    body = settling(heard)[1]
     known = heard.ledger.transfer(body.payer, body.counter)
     return f"{money(heard, known.amount)} back" if known is not None and known.payee else "the money is back"
 
@@ -125,13 +125,15 @@ def _parameters(told: Fields) -> str:
         return amount_text(value, told.currency)
 
     holds = f"holds to {_amount(told.balance_max)}, moves to {_amount(told.transfer_max)}"
-    return f"{card_text(told.card)}, {_ROLES[told.role]}, {holds}, PIN above {_amount(told.pin_above)}"
+    in_all = "" if told.pin_sum == NO_PIN_SUM else f" or {_amount(told.pin_sum)} in all"
+    return f"{card_text(told.card)}, {_ROLES[told.role]}, {holds}, PIN above {_amount(told.pin_above)}{in_all}"
 
 
-def _counters(told: Fields) -> str:
+def _counters(heard: Heard, told: Fields) -> str:
     request = count_text(told.requests, "request") + (", the last is open" if told.open else "")
     records = f"{count_text(told.record, 'record')}, {told.seen} seen"
-    return f"{count_text(told.payments, 'payment')}, {request}, {records}, {date_text(told.date)}"
+    since = f"{money(heard, told.without_pin)} without PIN"
+    return f"{count_text(told.payments, 'payment')}, {request}, {records}, {date_text(told.date)}, {since}"
 
 
 def _certificate(told: Fields) -> str:
@@ -163,7 +165,7 @@ def _reference_data(told: Fields) -> str:
 _OBJECTS: dict[Tag, Callable[[Heard, Fields], str]] = {
     tags.STATUS: _status,
     tags.PARAMETERS: lambda _, told: _parameters(told),
-    tags.COUNTERS: lambda _, told: _counters(told),
+    tags.COUNTERS: _counters,
     tags.CERTIFICATE: lambda _, told: _certificate(told),
     tags.CREDIT: _used,
     tags.HEAD: lambda _, told: head_text(told),

@@ -10,7 +10,7 @@ from apdu.messages import Outcome
 from apdu.trace import meaning_tags as tags
 from apdu.trace.applications import find_application
 from apdu.trace.meaning_fields import Fields, dgis
-from apdu.trace.meaning_heard import Heard
+from apdu.trace.meaning_heard import Heard, settling
 from apdu.trace.meaning_words import (
     amount_text,
     card_text,
@@ -144,7 +144,7 @@ def _receive(heard: Heard) -> str:
 
 
 def _settle(heard: Heard) -> str:
-    tag, body = next(iter(heard.given.items()))
+    tag, body = settling(heard)
     if tag is tags.RESOLUTION:
         found = "received" if body.outcome == Outcome.RECEIVED else "never received"
         return f"resolution for counter {body.counter}: {found}"
@@ -190,7 +190,8 @@ def _unlock(heard: Heard) -> str:
 
 
 def _terminate(heard: Heard) -> str:
-    return card_text(heard.given[tags.ORDER].card)
+    order = heard.given[tags.ORDER]
+    return f"{card_text(order.card)}, until {date_text(order.expiry)}"
 
 
 SENT: dict[int, Callable[[Heard], str]] = {

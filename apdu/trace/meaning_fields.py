@@ -268,21 +268,24 @@ def _shapes(usual: Iterable[Sequence[Tag]]) -> dict[int, _Shape]:
 
 
 def objects(
-    takes: Sequence[Tag], optional: Sequence[Tag] = (), *, ends: bool = False, one: bool = False
+    takes: Sequence[Tag], optional: Sequence[Tag] = (), one_of: Sequence[Tag] = (), *, ends: bool = False
 ) -> Callable[[bytes], Objects]:
     """A reader of the objects of one command or answer, by tag; it raises FormatError.
 
-    ``ends``: an order is that of TERMINATE, and not that of UNLOCK. ``one``: exactly one of the optional ones is there.
+    Of ``one_of`` exactly one is there. ``ends``: an order is that of TERMINATE, and not that of UNLOCK.
     """
     readers = _TERMINATES if ends else _READERS
 
     def _parse(raw: bytes) -> Objects:
-        found = {tag: readers[tag](value) for tag, value in unpack(raw, takes, optional).items()}
-        if one and len(found) != 1:
-            raise FormatError(f"{len(found)} objects are there, not one")
+        found = {tag: readers[tag](value) for tag, value in unpack(raw, takes, (*optional, *one_of)).items()}
+        if one_of and (chosen := sum(tag in found for tag in one_of)) != 1:
+            raise FormatError(f"{chosen} objects are there, not one")
         return found
 
-    return _parse if ends else _usual(_shapes([takes, *((*takes, tag) for tag in optional)]), _parse)
+    if ends:
+        return _parse
+    whole = [(*takes, tag) for tag in one_of] or [tuple(takes)]
+    return _usual(_shapes([*whole, *((*tags, tag) for tags in whole for tag in optional)]), _parse)
 
 
 _read_status = objects((Tag.STATUS,), (Tag.CARD_ID,))

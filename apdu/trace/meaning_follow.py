@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from apdu.commands import Ins
 from apdu.identity import AID, LifeCycle
+from apdu.objects import NO_PIN_SUM
 from apdu.payload import Tag
 from apdu.trace import meaning_tags as tags
 from apdu.trace.meaning_fields import Fields
-from apdu.trace.meaning_heard import Heard, brings_back
+from apdu.trace.meaning_heard import Heard, brings_back, settling
 from apdu.trace.meaning_memory import Place, Purse, Transfer
 from apdu.trace.meaning_words import card_text
 
@@ -102,8 +103,8 @@ def _of_attestation(told: Fields) -> Facts:
 
 
 def _of_counters(told: Fields) -> Facts:
-    payments, requests, is_open, record, seen, date = told
-    exact = {"counter": payments, "requests": requests, "open": is_open, "record": record}
+    payments, requests, is_open, record, seen, date, without_pin = told
+    exact = {"counter": payments, "requests": requests, "open": is_open, "record": record, "without_pin": without_pin}
     return exact, {"counter": payments, "requests": requests, "record": record, "seen": seen, "date": date}
 
 
@@ -152,7 +153,8 @@ def _remember(purse: Purse, heard: Heard) -> None:
 
 def lost(ins: int, place: Place) -> None:
     """A command was sent and its end was not seen: what it may have changed is not known any more."""
-    place.verified = None if ins in _PIN_COMMANDS else place.verified
+    if ins in _PIN_COMMANDS or (ins == Ins.PAY and place.verified):
+        place.verified = None
     if ins in _CHANNEL_COMMANDS:
         place.level = None
     if (purse := place.purse) is not None and ins in _STEPS:
@@ -163,7 +165,7 @@ def lost(ins: int, place: Place) -> None:
 
 _UNSURE = {
     int(Ins.REQUEST): ("open", "requests"),
-    int(Ins.PAY): ("balance", "unsettled", "counter", "record", "payments_left", "amount_left"),
+    int(Ins.PAY): ("balance", "unsettled", "counter", "record", "payments_left", "amount_left", "without_pin"),
     int(Ins.RECEIVE): ("balance", "open", "record"),
     int(Ins.SETTLE): ("balance", "unsettled", "record"),
     int(Ins.PUT_CREDIT): ("credit", "payments_left", "amount_left"),
@@ -212,8 +214,20 @@ def _pay(heard: Heard) -> None:
     purse.add(balance=-value.amount, unsettled=1, record=1, payments_left=-1, amount_left=-value.amount)
     purse.exact["counter"] = value.counter
     _grow(purse, "counter", value.counter)
+    _use_up_pin(heard.place, purse, value.amount)
     purse.currency = heard.ledger.currency = value.currency
     heard.ledger.made(value.payer, value.counter, Transfer(value.payee, value.amount, value.currency, made=True))
+
+
+def _use_up_pin(place: Place, purse: Purse, amount: int) -> None:
+    """A payment with the PIN begins the sum of those without it anew, and the PIN is good for no other."""
+    if place.verified:
+        purse.exact["without_pin"] = 0
+    elif place.verified is None:
+        purse.lose("without_pin")
+    elif (paid := purse.exact.get("without_pin")) is not None:
+        purse.exact["without_pin"] = min(paid + amount, NO_PIN_SUM)
+    place.verified = False
 
 
 def _give_again(heard: Heard) -> None:
@@ -254,7 +268,7 @@ def _credit(purse: Purse, value: Fields, *, receipt: bool, again: bool) -> None:
 def _settle(heard: Heard) -> None:
     if not heard.given or (purse := heard.purse) is None:
         return
-    (body,) = heard.given.values()
+    _, body = settling(heard)
     known = heard.ledger.transfer(body.payer, body.counter)
     purse.add(unsettled=-1)
     if brings_back(heard):

@@ -13,7 +13,7 @@ from apdu.trace import meaning_tags as tags
 from apdu.trace.meaning_fields import Fields, Objects, chip, dgis, fci, history_record, objects, public_key
 from apdu.trace.meaning_memory import Ledger, Place, Purse
 
-__all__ = ["GIVES_BYTES", "Header", "Heard", "brings_back", "header_of"]
+__all__ = ["GIVES_BYTES", "Header", "Heard", "brings_back", "header_of", "settling"]
 
 # plain numbers: members of an enumeration take longer to look up and to compare
 _OK, _WARNINGS = int(StatusWord.OK), (int(StatusWord.SELECTED_LOCKED_OUT), int(StatusWord.SELECTED_TERMINATED))
@@ -24,6 +24,7 @@ _LONGEST_REASON = 300
 _OTHER_CLASS = ~(CHAINING | SECURE_MESSAGING)
 _NEVER_PLAIN = (Ins.GET_RESPONSE, Ins.EXTERNAL_AUTHENTICATE)
 _NO_FCI, _NEVER_RECEIVED = 0x0C, int(Outcome.NEVER_RECEIVED)
+_ANSWERS = (tags.RECEIPT, tags.REFUSAL, tags.RESOLUTION)
 _NO_FACTS: Mapping[str, int] = {}
 _NO_OBJECTS: Objects = {}
 """Shared, and never changed."""
@@ -132,6 +133,11 @@ class Heard:
         return self.header.row
 
 
+def settling(heard: Heard) -> tuple[Tag, Fields]:
+    """What SETTLE brings, beside a date: receipt, refusal or resolution, which always comes where the data parse."""
+    return next((tag, heard.given[tag]) for tag in _ANSWERS if tag in heard.given)
+
+
 def brings_back(heard: Heard) -> bool:
     """Whether SETTLE brings the money back: for a refusal, and a resolution that says never received."""
     given = heard.given
@@ -144,9 +150,9 @@ def _store_data(raw: bytes) -> Objects:
 
 
 _GIVEN: dict[int, Callable[[bytes], Objects]] = {
-    int(row.ins): objects(row.takes, row.optional, ends=row.ins == Ins.TERMINATE, one=not row.takes)
+    int(row.ins): objects(row.takes, row.optional, row.one_of, ends=row.ins == Ins.TERMINATE)
     for row in BY_INS.values()
-    if row.takes or row.optional
+    if row.carries
 }
 _GIVEN[int(Ins.STORE_DATA)] = _store_data
 
@@ -182,7 +188,7 @@ def _got(header: Header) -> Callable[[bytes], Objects] | None:
 _OBJECTS: dict[int, Callable[[bytes], Objects]] = {
     int(row.ins): objects(row.gives) for row in BY_INS.values() if row.gives
 }
-_OBJECTS[int(Ins.RECEIVE)] = objects((), BY_INS[Ins.RECEIVE].gives, one=True)
+_OBJECTS[int(Ins.RECEIVE)] = objects((), (), BY_INS[Ins.RECEIVE].gives)
 _RECORDS: dict[int, Callable[[bytes], Fields]] = {
     int(Ins.READ_RECORD): history_record,
     int(Ins.INITIALIZE_UPDATE): chip,

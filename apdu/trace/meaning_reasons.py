@@ -7,7 +7,7 @@ from apdu.status import StatusWord as W
 from apdu.status import status_text
 from apdu.trace import meaning_tags as tags
 from apdu.trace.meaning_fields import Fields
-from apdu.trace.meaning_heard import Heard
+from apdu.trace.meaning_heard import Heard, settling
 from apdu.trace.meaning_words import amount_text, card_text, date_text, money, second_text, state_text
 
 __all__ = ["reason", "word_text"]
@@ -69,12 +69,21 @@ def _transfer(heard: Heard) -> str:
 
 
 def _security(heard: Heard) -> str:
-    amount, above = _amount(heard), _limit(heard, "pin_above")
+    amount = _amount(heard)
     if heard.ins == Ins.PAY and amount is not None:
-        return f"the PIN is wanted for {money(heard, amount)}" + (
-            f": it is above {money(heard, above)}" if above is not None and amount > above else ""
-        )
+        return f"the PIN is wanted for {money(heard, amount)}" + _pin_bound(heard, amount)
     return "no secure channel" if heard.row.security == 1 and not heard.secured else ""
+
+
+def _pin_bound(heard: Heard, amount: int) -> str:
+    """The bound that a payment without the PIN would pass, where it is known: that of one, or that of all of them."""
+    above, most = _limit(heard, "pin_above"), _limit(heard, "pin_sum")
+    paid = heard.purse.exact.get("without_pin") if heard.purse is not None else None
+    if above is not None and amount > above:
+        return f": it is above {money(heard, above)}"
+    if most is None or paid is None or paid + amount <= most:
+        return ""
+    return f": {money(heard, paid)} were paid without it, {money(heard, most)} may be in all"
 
 
 def _conditions(heard: Heard) -> str:
@@ -94,7 +103,7 @@ def _doubt(heard: Heard) -> str:
         return "the channel is open already" if heard.place.level else "no INITIALIZE UPDATE came before"
     if heard.ins == Ins.GET_DATA:
         return "this object may not be read in this state"
-    return "history and balance disagree" if heard.ins in _OFFERS else ""
+    return "history, chain and balance disagree" if heard.ins in _OFFERS else ""
 
 
 def _allowance(heard: Heard) -> str:
@@ -118,6 +127,11 @@ def _expired(heard: Heard) -> str:
     if until == now:
         until, now = second_text(certificate.expiry), second_text(date)
     return f"the other's is good until {until}, it is {now}"
+
+
+def _order(heard: Heard) -> str:
+    order, date = heard.given[tags.ORDER], heard.given.get(tags.DATE)
+    return f"good until {date_text(order.expiry)}" + (f", it is {date_text(date)}" if date else "")
 
 
 def _credit(heard: Heard) -> str:
@@ -176,7 +190,7 @@ def _other_party(whom: bytes, card: bytes) -> str:
 
 def _missing(heard: Heard) -> str:
     if heard.ins == Ins.SETTLE and heard.given:
-        return f"no unsettled transfer with counter {next(iter(heard.given.values())).counter}"
+        return f"no unsettled transfer with counter {settling(heard)[1].counter}"
     if heard.ins == Ins.GIVE_AGAIN and heard.given:
         return f"no unsettled transfer with counter {heard.given[tags.COUNTER]}"
     return ""
@@ -190,6 +204,7 @@ _REASONS: dict[int, Callable[[Heard], str]] = {
     W.SECURITY_STATUS: _security,
     W.CERTIFICATE_EXPIRED: _expired,
     W.CREDIT_EXPIRED: _credit,
+    W.ORDER_EXPIRED: _order,
     W.CURRENCY: _currency,
     W.OLDER: _older,
     W.NOT_THIS_CARD: _other_card,

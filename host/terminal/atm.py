@@ -26,7 +26,7 @@ class Atm(Terminal):
                 return done
             self._access(card, line)
             self.display.show(f"load {self.money(amount)} on card {card.card}")
-            return transfer(purse, card, amount, self.now, self.ask_pin("the float"))
+            return transfer(purse, card, amount, self.now, self.ask_pin(purse, amount, "the float"))
 
     def deposit(self, slot: CardSlot, amount: int, line: CenterLine) -> Transfer:
         """Take ``amount`` minor units off a card, back into the float."""
@@ -37,14 +37,15 @@ class Atm(Terminal):
                 return done
             self._access(card, line)
             self.display.show(f"deposit {self.money(amount)} from card {card.card}")
-            return transfer(card, purse, amount, self.now, self.ask_pin(f"deposit from {card.card}"))
+            ask_pin = self.ask_pin(card, amount, f"deposit from {card.card}")
+            return transfer(card, purse, amount, self.now, ask_pin)
 
     def _check(self, card: PurseSession) -> None:
         self.check_blacklist((card,), Step.S206)
 
     def _access(self, card: PurseSession, line: CenterLine) -> None:
         """Renew the credit information "automatically, at access" [0032], and what goes with it."""
-        renew(card, line)
+        renew(card, line, self.now)
         self.check_credit(card)
         self.carry_head(card)
 
@@ -52,7 +53,7 @@ class Atm(Terminal):
         """Fig. 7: renew the credit information, by the owner's wish."""
         with self.cards((slot,), Step.S110) as (card,):
             self._check(card)
-            credit = renew(card, line)
+            credit = renew(card, line, self.now)
             self.display.show(f"card {card.card}: new credit information, number {credit.serial}")
             self.carry_head(card)
         return credit
@@ -79,9 +80,9 @@ class Atm(Terminal):
         """
         with self.cards((slot,), Step.S110) as (card,):
             self._check(card)
-            renew(card, line)
+            renew(card, line, self.now)
             status = card.select().status
             if status.balance or status.unsettled:
                 raise RefusedError(f"card {card.card} is not empty: deposit its money and finish its transfers first")
-            card.terminate(line.terminate_order(card.card))
+            card.terminate(line.terminate_order(card.card), self.now)
             self.display.show(f"card {card.card} is terminated")

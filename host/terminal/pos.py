@@ -88,7 +88,7 @@ class PointOfSale(Terminal):
 
     def _transfer(self, payer: PurseSession, till: PurseSession, amount: int, line: CenterLine | None) -> Transfer:
         """S310; where there is a line, the card that wants to be renewed is renewed on the way, once each."""
-        ask_pin = self.ask_pin(f"{self.money(amount)} from {payer.card}")
+        ask_pin = self.ask_pin(payer, amount, f"{self.money(amount)} from {payer.card}")
         declining = {"REQUEST": till, "PAY": payer}
         while True:
             try:
@@ -98,7 +98,7 @@ class PointOfSale(Terminal):
                 if line is None or card is None or error.sw not in _RENEWABLE:
                     raise
             self.display.show(f"the credit of card {card.card} is being renewed")
-            renew(card, line)
+            renew(card, line, self.now)
 
     def open_till(self, merchant: CardSlot, sales: SalesStore) -> int:
         """At start: take over sales that the merchant's card has and the stores have not; returns how many."""

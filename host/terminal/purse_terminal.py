@@ -50,7 +50,8 @@ class PurseTerminal(Terminal):
             done = self.finish_same(payer, payee, amount)
             if done is None:
                 self.display.step(Step.S107, str(money))
-                done = transfer(payer, payee, amount, self.now, self.ask_pin(f"{money} from {payer.card}"))
+                ask_pin = self.ask_pin(payer, amount, f"{money} from {payer.card}")
+                done = transfer(payer, payee, amount, self.now, ask_pin)
             self.display.step(Step.S109, "" if done.settled else "settles when the paying card comes again")
             for session in (payer, payee):
                 self.carry_head(session)

@@ -9,8 +9,10 @@ from host.terminal.line import CenterLine
 __all__ = ["renew"]
 
 
-def renew(session: PurseSession, line: CenterLine) -> Credit:
+def renew(session: PurseSession, line: CenterLine, now: int) -> Credit:
     """Renew a card's credit and settle what the center could resolve; returns the new credit.
+
+    ``now`` is the terminal's date, for the records of money that comes back.
 
     Raises RefusedError with the center's reason; the card is then as it was.
     """
@@ -19,7 +21,7 @@ def renew(session: PurseSession, line: CenterLine) -> Credit:
     renewal = line.renew(attested, _unseen(session, attested.attestation.body.record, begun.seen))
     session.put_credit(renewal.credit)
     for resolution in renewal.resolutions:
-        session.settle(resolution)
+        session.settle(resolution, now)
     return renewal.credit.body
 
 

@@ -168,16 +168,25 @@ class Terminal:
             )
         return arrived
 
-    def ask_pin(self, reason: str) -> AskPin:
-        """How a transfer asks for the PIN at this terminal."""
+    def ask_pin(self, payer: PurseSession, amount: int, reason: str) -> AskPin:
+        """How a transfer of ``amount`` minor units asks for the PIN of the payer's card at this terminal."""
 
         def ask(left: int | None) -> bytes:
-            """Ask, and say how many tries a wrong PIN has left."""
-            if left is not None:
+            """Ask; say why a small amount wants it, and how many tries a wrong PIN has left."""
+            if left is None:
+                self._explain_pin(payer, amount)
+            else:
                 self.display.show(f"the PIN is wrong: {left} tries left")
             return self.panel.pin(reason)
 
         return ask
+
+    def _explain_pin(self, payer: PurseSession, amount: int) -> None:
+        """Small payments add up. Asked of a card only when it wants the PIN: who needs none loses no time by it."""
+        limits = payer.get_parameters()
+        if amount <= limits.pin_above:
+            paid, most = self.money(payer.get_counters().without_pin), self.money(limits.pin_sum)
+            self.display.show(f"the PIN is wanted: {paid} were paid without it, {most} may be in all")
 
     def carry_head(self, session: PurseSession) -> None:
         """Give a card the newest head, off the critical path; the card's date moves with it.

@@ -99,14 +99,14 @@ def _deliver(payer: PurseSession, payee: PurseSession, paid: Paid, now: int, *, 
     _check_answer(answer, paid)
     value = paid.value.body
     credited = not isinstance(answer.body, Refusal)
-    settled = _settle(payer, answer)
+    settled = _settle(payer, answer, now)
     return Transfer(payer.card, value.amount, value.counter, credited, settled, arrived=credited and is_open)
 
 
-def _settle(payer: PurseSession, answer: Answer) -> bool:
+def _settle(payer: PurseSession, answer: Answer, now: int) -> bool:
     """SETTLE; False when that is left for later. A receipt or refusal that is not the payee's is an error."""
     try:
-        payer.settle(answer)
+        payer.settle(answer, now)
     except StatusError as error:
         if error.sw in (StatusWord.SIGNATURE_INVALID, StatusWord.NOT_THIS_CARD):
             raise

@@ -8,7 +8,7 @@ from functools import partial
 
 from apdu.commands import BY_INS, Command, Ins
 from apdu.identity import CardId, LifeCycle
-from apdu.messages import Receipt, Signed, TerminateOrder, UnlockOrder, Value
+from apdu.messages import Receipt, Signed, UnlockOrder, Value
 from apdu.objects import Request
 from apdu.payload import Tag, pack
 from apdu.signature import POINT_SIZE, SIGNATURE_SIZE
@@ -65,7 +65,7 @@ def _put_date(stand: Stand) -> Objects:
 
 
 def _terminate(stand: Stand) -> Objects:
-    return {Tag.ORDER: Signed.make(TerminateOrder(ORDERS, _other(stand)), stand.issuer.orders).raw}
+    return {Tag.ORDER: stand.terminate_order(_other(stand)).raw}
 
 
 _WELL_FORMED: dict[Ins, tuple[Callable[[Stand], Objects], int | None]] = {
@@ -86,7 +86,7 @@ _WELL_FORMED: dict[Ins, tuple[Callable[[Stand], Objects], int | None]] = {
 
 def _strangers(row: Command) -> Iterator[bytes]:
     """Objects that a command does not take: two of others, and tags that there are not."""
-    foreign = [tag for tag in (Tag.DATE, Tag.CARD_ID, Tag.COUNTER) if tag not in row.takes + row.optional]
+    foreign = [tag for tag in (Tag.DATE, Tag.CARD_ID, Tag.COUNTER) if tag not in row.carries]
     yield from (pack({tag: b""}) for tag in foreign[:2])
     yield from (b"\xbe\0", b"\x97\0", b"\0\0")
 

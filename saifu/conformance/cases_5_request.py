@@ -8,7 +8,7 @@ from apdu.messages import Receipt, Refusal
 from apdu.objects import Request
 from apdu.payload import Tag, unpack
 from apdu.status import StatusWord as W
-from host.session import PurseSession
+from host.session import Paid, PurseSession
 from saifu.conformance.case import case
 from saifu.conformance.issuer import FAR, NOW
 from saifu.conformance.provoking import close, dated, fill, require_places, see, through
@@ -133,11 +133,12 @@ def _unsettled_in_the_purse(stand: Stand) -> None:
 def _unsettled_sum(stand: Stand) -> None:
     require_places(stand, 2)
     stand.ready(stand.parameters.balance_max)
-    stand.verify()
-    partner = stand.partner()
-    first, _ = (stand.paid(partner.asks(40_000)) for _ in range(2))
+    partner, paid = stand.partner(), list[Paid]()
+    for _ in range(2):
+        stand.verify()
+        paid.append(stand.paid(partner.asks(40_000)))
     stand.request(1, partner.card, W.BALANCE_LIMIT)
-    stand.settle(partner.answers(first))
+    stand.settle(partner.answers(paid[0]))
     stand.request(40_001, partner.card, W.BALANCE_LIMIT)
     stand.request(40_000, partner.card)
 

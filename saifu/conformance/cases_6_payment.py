@@ -1,4 +1,4 @@
-"""Cases on PAY: credit, PIN, balance, places and records; and what is paid."""
+"""Cases on PAY: credit, balance, places and records; and what is paid."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from apdu.messages import Receipt, Refusal, Value
 from apdu.objects import CreditUsed
 from apdu.payload import Tag
 from apdu.status import StatusWord as W
-from host.session import PurseSession, pin_block
+from host.session import PurseSession
 from saifu.conformance.case import case
 from saifu.conformance.provoking import close, dated, fill, last_seen, require_places, see, through
 from saifu.conformance.stand import Stand
@@ -19,7 +19,7 @@ __all__: list[str] = []
 _case = partial(case, ins=Ins.PAY)
 
 
-# --- credit, PIN and balance -------------------------------------------------------------------------------
+# --- credit and balance -------------------------------------------------------------------------------------
 
 
 @_case("PAY", "the balance is the newest record's after money went, came back and arrived")
@@ -56,34 +56,6 @@ def _credit_amount(stand: Stand) -> None:
     stand.pay(partner.asks(1), W.CREDIT_LIMIT)
     stand.renew(amount=1)
     stand.pay(partner.asks(1))
-
-
-@_case("PAY 11", "the PIN is wanted above the purse's amount, and holds for any number of payments")
-def _pin(stand: Stand) -> None:
-    limit, partner = stand.parameters.pin_above, stand.partner()
-    stand.ready(5 * limit)
-    through(stand, partner, limit)
-    stand.pay(partner.asks(limit + 1), W.SECURITY_STATUS)
-    stand.verify()
-    for amount in (limit + 1, limit, limit + 1):
-        through(stand, partner, amount)
-
-
-@_case("PAY 11", "the PIN is forgotten at SELECT, at a reset, and when another is compared")
-def _pin_forgotten(stand: Stand) -> None:
-    partner, above = stand.partner(), stand.parameters.pin_above + 1
-    stand.ready()
-    stand.verify()
-    stand.card.select()
-    stand.pay(partner.asks(above), W.SECURITY_STATUS)
-    stand.verify()
-    stand.card.fresh()
-    stand.pay(partner.asks(above), W.SECURITY_STATUS)
-    stand.verify()
-    stand.verify(pin_block("0000"), 0x63C0 | stand.parameters.pin_tries - 1)
-    stand.pay(partner.asks(above), W.SECURITY_STATUS)
-    stand.verify()
-    stand.pay(partner.asks(above))
 
 
 @_case("PAY 12", "everything may be paid that is on the purse, and not a cent more")

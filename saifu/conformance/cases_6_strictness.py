@@ -10,14 +10,12 @@ from apdu.identity import CardId
 from apdu.messages import Receipt, Refusal
 from apdu.status import StatusWord as W
 from saifu.conformance.case import case
-from saifu.conformance.provoking import begun, close, dated, fill, must_credit, require_places, through
+from saifu.conformance.provoking import begun, close, dated, fill, must_credit, require_places
 from saifu.conformance.stand import Stand
 from saifu.conformance.subject import must
 
 __all__: list[str] = []
 
-_PAYMENTS = 4
-"""Payments without the PIN, one after the other."""
 _END_OF_TIME = 0xFFFF_FFFF
 """The last date that there is: beyond the expiry of every card under test."""
 
@@ -35,15 +33,6 @@ def _paid_twice(stand: Stand) -> None:
     stand.settle(payee.answers(second, Refusal))
     stand.settle(payee.answers(first, Receipt))
     must(stand.balance == before - 5, "of two payments for one request not exactly the refused one came back")
-
-
-@case("PAY 11", "each payment is judged alone: many of the amount that needs no PIN need none", ins=Ins.PAY)
-def _no_pin_for_many(stand: Stand) -> None:
-    limit = stand.parameters.pin_above
-    stand.ready(_PAYMENTS * limit, count=_PAYMENTS)
-    payee = stand.partner()
-    for _ in range(_PAYMENTS):
-        through(stand, payee, limit)
 
 
 # --- asking and receiving ------------------------------------------------------------------------------------

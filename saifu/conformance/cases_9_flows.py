@@ -8,8 +8,7 @@ from apdu.objects import HistoryRecord, Kind
 from apdu.status import StatusWord as W
 from host.session import Answer, PurseSession
 from saifu.conformance.case import case
-from saifu.conformance.issuer import FAR
-from saifu.conformance.provoking import close, dated, fill, through
+from saifu.conformance.provoking import close, fill, through
 from saifu.conformance.stand import Stand
 from saifu.conformance.subject import must
 
@@ -204,19 +203,6 @@ def _records(stand: Stand) -> None:
         HistoryRecord(number + 1, Kind.PAID, other, sent.counter, sent.request, 100, start - 100, date),
     ]
     must(session.history(4) == wanted, "the records are not those of what was done")
-
-
-@case("History", "the terminal's date is used and never stored")
-def _own_date(stand: Stand) -> None:
-    stand.ready()
-    partner, session = stand.partner(), PurseSession(stand.card)
-    before = session.get_counters().date
-    through(stand, partner, date=dated(FAR))
-    asked = stand.requested(1, partner, dated(FAR))
-    must(session.read_record(0).date == before, "the record has the terminal's date")
-    stand.answered(partner.pays(asked), dated(FAR))
-    must(session.read_record(0).date == before, "the record has the terminal's date")
-    must(session.get_counters().date == before, "the card's date is the terminal's")
 
 
 @case("History", "requests, receipts and refusals of the payee leave no record")

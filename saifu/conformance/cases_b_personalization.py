@@ -122,12 +122,13 @@ def _wrap(stand: Stand) -> None:
 def _structure(stand: Stand) -> None:
     channel, groups, _ = begun(stand)
     good = groups[Dgi.PARAMETERS]
-    number, value = good[:2], good[3:]
-    for cut in (b"", b"\x1b", b"\x1b" + value[:-1], b"\x1b" + value + b"\0", b"\xff", b"\xff\x00\x1c" + value):
+    number, size, value = good[:2], good[2:3], good[3:]
+    beyond = b"\xff\x00" + bytes((size[0] + 1,))
+    for cut in (b"", size, size + value[:-1], size + value + b"\0", b"\xff", beyond + value):
         channel.store(number + cut, sw=W.WRONG_DATA)
     for unknown in (0x0000, 0x0100, 0x0105, 0x0201, 0x8011):
         channel.store(good + unknown.to_bytes(2) + b"\0", sw=W.WRONG_DATA)
-    channel.store(good + number + b"\xff\x00\x1b" + value)
+    channel.store(good + number + b"\xff\x00" + size + value)
 
 
 @_stored("STORE DATA 8", "a block that is declined as wrong data has stored nothing of what is in it", P)

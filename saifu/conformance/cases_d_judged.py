@@ -121,8 +121,13 @@ def _unlock(stand: Stand) -> None:
         stand.card.send(Ins.UNLOCK, {Tag.ORDER: _forged(stand, body)}, sw, ne=None)
 
 
-@in_states("TERMINATE 3", "the signature is judged behind the card", LOCKED_OUT, ins=Ins.TERMINATE)
+@in_states("TERMINATE 4", "the signature is judged behind the card and the date", LOCKED_OUT, ins=Ins.TERMINATE)
 def _terminate(stand: Stand) -> None:
-    for serial, sw in ((_OTHER, W.NOT_THIS_CARD), (SERIAL, W.SIGNATURE_INVALID)):
-        order = TerminateOrder(ORDERS, stand.issuer.id(serial))
-        stand.card.send(Ins.TERMINATE, {Tag.ORDER: _forged(stand, order)}, sw, ne=None)
+    late = stand.now - 1
+    for serial, expiry, sw in (
+        (_OTHER, late, W.NOT_THIS_CARD),
+        (SERIAL, late, W.ORDER_EXPIRED),
+        (SERIAL, stand.now, W.SIGNATURE_INVALID),
+    ):
+        order = _forged(stand, TerminateOrder(ORDERS, stand.issuer.id(serial), expiry))
+        stand.card.send(Ins.TERMINATE, {Tag.ORDER: order, Tag.DATE: stand.date()}, sw, ne=None)

@@ -10,7 +10,7 @@ from functools import partial
 from apdu.command import CHAINING, CommandApdu
 from apdu.commands import PIN_REFERENCE, Ins
 from apdu.identity import LifeCycle
-from apdu.messages import BodyT, Head, Signed, TerminateOrder, UnlockOrder
+from apdu.messages import BodyT, Head, Signed, UnlockOrder
 from apdu.payload import Tag, pack
 from apdu.proof import DEPTH, Proof
 from apdu.protocol import Protocol
@@ -332,8 +332,7 @@ def _moves_nothing(stand: Stand) -> None:
 @_in_unlock("UNLOCK 1", "the order has the layout of one to unlock", LOCKED_OUT)
 def _order_layout(stand: Stand) -> None:
     good = _order(stand, _seen(stand) + 1)
-    terminate = Signed.make(TerminateOrder(ORDERS, stand.id), stand.issuer.orders).raw
-    for wrong in (*misshapen(good), terminate, terminate + bytes(4)):
+    for wrong in (*misshapen(good), stand.terminate_order().raw):
         _unlock(stand, wrong, W.WRONG_DATA)
 
 

@@ -5,13 +5,13 @@ from functools import partial
 
 from apdu.commands import Ins
 from apdu.identity import AID, LifeCycle
-from apdu.messages import Signed, TerminateOrder, UnlockOrder
+from apdu.messages import Signed, UnlockOrder
 from apdu.payload import Tag
 from apdu.status import StatusWord as W
 from saifu.conformance.case import case
 from saifu.conformance.issuer import ORDERS, PIN, Issuer
-from saifu.conformance.provoking import forgeries, misshapen, signed_by_other_center_keys
-from saifu.conformance.stand import SERIAL, Stand
+from saifu.conformance.provoking import MOST, dated, forgeries, misshapen, signed_by_other_center_keys
+from saifu.conformance.stand import SERIAL, Objects, Stand, with_changes
 from saifu.conformance.subject import must
 
 __all__: list[str] = []
@@ -22,12 +22,12 @@ _OTHER = 3
 _ended = partial(case, ins=Ins.TERMINATE)
 
 
-def _order(stand: Stand) -> bytes:
-    return Signed.make(TerminateOrder(ORDERS, stand.id), stand.issuer.orders).raw
+def _order(stand: Stand, expiry: int = MOST) -> bytes:
+    return stand.terminate_order(expiry=expiry).raw
 
 
-def _terminate(stand: Stand, order: bytes, sw: int = W.OK) -> None:
-    stand.card.send(Ins.TERMINATE, {Tag.ORDER: order}, sw, ne=None)
+def _terminate(stand: Stand, order: bytes, sw: int = W.OK, date: Objects | None = None) -> None:
+    stand.card.send(Ins.TERMINATE, with_changes({Tag.ORDER: order, Tag.DATE: stand.date()}, date), sw, ne=None)
 
 
 # --- what ends no life -----------------------------------------------------------------------------------------
@@ -45,10 +45,30 @@ def _layout(stand: Stand) -> None:
 def _of_others(stand: Stand) -> None:
     stand.card.fresh()
     for card in (stand.issuer.id(_OTHER), Issuer(2).id(SERIAL)):
-        _terminate(stand, Signed.make(TerminateOrder(ORDERS, card), stand.issuer.orders).raw, W.NOT_THIS_CARD)
+        _terminate(stand, stand.terminate_order(card).raw, W.NOT_THIS_CARD)
 
 
-@_ended("TERMINATE 3", "an order that the center did not sign ends no life", LOCKED_OUT)
+@_ended("TERMINATE 1", "the date has 4 bytes, or 0, or is not there")
+def _sizes_of_date(stand: Stand) -> None:
+    stand.card.fresh()
+    for size in (1, 3, 5):
+        _terminate(stand, _order(stand), W.WRONG_DATA, {Tag.DATE: bytes(size)})
+    for date in ({Tag.DATE: b""}, dated(None)):
+        _terminate(stand, _order(stand, expiry=0), W.ORDER_EXPIRED, date)
+
+
+@_ended("TERMINATE 3", "an order that is out of date ends no life, by the terminal's date or by the card's own")
+def _late(stand: Stand) -> None:
+    stand.ready()
+    today = stand.now + 1
+    stand.renew(issued=today)
+    for expiry, date in ((today, today + 1), (today, MOST), (0x7FFF_FFFF, 0x8000_0000), (today - 1, 0), (0, today)):
+        _terminate(stand, _order(stand, expiry), W.ORDER_EXPIRED, dated(date))
+    for undated in (dated(None), {Tag.DATE: b""}):
+        _terminate(stand, _order(stand, today - 1), W.ORDER_EXPIRED, undated)
+
+
+@_ended("TERMINATE 4", "an order that the center did not sign ends no life", LOCKED_OUT)
 def _forged(stand: Stand) -> None:
     stand.locked()
     for forged in _wrongly_signed(stand):
@@ -74,10 +94,10 @@ def _active(stand: Stand) -> None:
     must(told == (TERMINATED, 600, 1), f"the terminated card tells {told}")
 
 
-@_ended("TERMINATE", "the order ends the life of a locked-out card", LOCKED_OUT, spare=True)
+@_ended("TERMINATE", "the order ends the life of a locked-out card, in its last second", LOCKED_OUT, spare=True)
 def _locked_out(stand: Stand) -> None:
     stand.locked()
-    _terminate(stand, _order(stand))
+    _terminate(stand, _order(stand, expiry=stand.now))
     stand.card.select(W.SELECTED_TERMINATED)
 
 

@@ -31,7 +31,7 @@ _BITMAP_BITS, _BLOCK_BITS = 8, 24
 
 @new_purse("How to read this page", "amounts have 32 bits and no sign, and sums of them have more")
 def _amounts(stand: Stand) -> None:
-    made(stand, balance_max=MOST, transfer_max=MOST, pin_above=MOST)
+    made(stand, balance_max=MOST, transfer_max=MOST, pin_above=MOST, pin_sum=MOST)
     partner = stand.partner()
     receive_from(stand, partner, MOST - 0x0F)
     stand.request(0x10, partner.card, W.BALANCE_LIMIT)

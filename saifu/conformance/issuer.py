@@ -10,7 +10,7 @@ from hashlib import shake_256
 from apdu.errors import SaifuError
 from apdu.identity import CardId, Role
 from apdu.messages import Certificate, Credit, Head, Signed
-from apdu.objects import CenterKey, KeyUse, Parameters
+from apdu.objects import NO_PIN_SUM, CenterKey, KeyUse, Parameters
 from apdu.signature import point_of, private_key
 from broadcast.edition import Edition
 from host.issuer_session import IssuerData, IssuerSession
@@ -65,10 +65,11 @@ class Issuer:
         return CardId.of(self.number, serial)
 
     def parameters(self, serial: int, role: Role = Role.PERSON, initial: int = 0, **other: int) -> Parameters:
-        """Usual parameters; any field can be given."""
-        most = 0xFFFFFFFF if role is Role.FLOAT else 100_000
+        """Usual parameters; any field can be given. A float has no PIN sum."""
+        is_float = role is Role.FLOAT
+        most, pin_sum = (0xFFFFFFFF, NO_PIN_SUM) if is_float else (100_000, 20_000)
         fields = {"currency": EUR, "balance_max": most, "transfer_max": min(most, 50_000), "pin_above": 5_000}
-        fields |= {"pin_tries": 3, "puk_tries": 10, "initial": initial} | other
+        fields |= {"pin_sum": pin_sum, "pin_tries": 3, "puk_tries": 10, "initial": initial} | other
         return Parameters(self.id(serial), role, **fields)
 
     def certificate(

@@ -310,7 +310,7 @@ class Running:
         now, end = self.stand.card.state, self._end
         if {now, end.state} == _BETWEEN.keys():
             self._step(end)
-        elif now is end.state is LifeCycle.ACTIVE and any(self.stand.card.twin.cells.unsettled_flags.get()):
+        elif now is end.state is LifeCycle.ACTIVE and self.stand.waiting:
             self._step(Case("Life cycle", "nothing is left unsettled at the end", now, self._refund))
 
     def _refund(self, stand: Stand) -> None:

@@ -20,7 +20,7 @@ from apdu.messages import (
     UnlockOrder,
     Value,
 )
-from apdu.objects import Parameters, Request
+from apdu.objects import NO_PIN_SUM, Parameters, Request
 from apdu.payload import Tag, unpack
 from broadcast.edition import Edition
 from host.issuer_session import IssuerData, IssuerSession
@@ -30,7 +30,7 @@ from saifu.conformance.issuer import FAR, NOW, ORDERS, PIN, PUK
 from saifu.conformance.partner import Partner
 from saifu.conformance.subject import SERIAL, Subject
 
-__all__ = ["SERIAL", "Objects", "Stand"]
+__all__ = ["SERIAL", "Objects", "Stand", "with_changes"]
 
 Objects = Mapping[Tag, bytes | None]
 """Payload objects of a command; None stands for one that is left out."""
@@ -82,6 +82,16 @@ class Stand:
         """Records that the center has not seen."""
         return self.card.twin.cells.record.number() - self.credit.seen
 
+    @property
+    def without_pin(self) -> int:
+        """What was paid without the PIN since the last payment with it."""
+        return self.card.twin.cells.without_pin.number()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a transfer is unsettled, as the twin has it."""
+        return any(used.number() for used in self.card.twin.cells.unsettled_used)
+
     # --- other cards -------------------------------------------------------------------------------------
 
     def other(self, role: Role = Role.FLOAT) -> PurseSession:
@@ -89,7 +99,9 @@ class Stand:
         if role not in self._others:
             serial = _serial()
             money = _MONEY if role is Role.FLOAT else 0
-            self._others[role] = self.issuer.purse(serial, role, money, history=1024, unsettled=8, pin_above=_MONEY)
+            self._others[role] = self.issuer.purse(
+                serial, role, money, history=1024, unsettled=8, pin_above=_MONEY, pin_sum=NO_PIN_SUM
+            )
         session = PurseSession(self._others[role].connect())
         self._renew(session)
         return session
@@ -157,7 +169,11 @@ class Stand:
 
     def terminate(self) -> None:
         """End the card's life; reset and selected before."""
-        self.card.session().terminate(Signed.make(TerminateOrder(ORDERS, self.id), self.issuer.orders))
+        self.card.session().terminate(self.terminate_order(), self.now)
+
+    def terminate_order(self, card: CardId | None = None, expiry: int = 0xFFFF_FFFF) -> Signed[TerminateOrder]:
+        """The issuer's order that ends the life of the card under test, or of another."""
+        return Signed.make(TerminateOrder(ORDERS, card or self.id, expiry), self.issuer.orders)
 
     def audit(self) -> None:
         """Everything that anybody can read, in lock-step: so a change that no answer showed is seen."""
@@ -204,7 +220,8 @@ class Stand:
     def ready(self, balance: int = 10_000, **credit: int) -> None:
         """An active card with so much on it, nothing unsettled, credit, and room in its history.
 
-        Reset and selected, PIN not verified. ``credit`` changes fields of the credit information that it has then.
+        Half of the PIN sum at least is left. Reset and selected, PIN not verified. ``credit`` changes fields of the
+        credit information that it has then.
         """
         if self.card.state is LifeCycle.LOCKED_OUT:
             self.unlock()
@@ -213,10 +230,20 @@ class Stand:
         if waiting:
             self._refund(waiting)
             self.renew()
+        if self.without_pin > self.parameters.pin_sum // 2:
+            self.begin_sum()
+            self.renew()
         self._move(balance)
         if credit:
             self.renew(**credit)
         self.card.fresh()
+
+    def begin_sum(self) -> None:
+        """Pay with the PIN: so the sum of what is paid without it begins anew."""
+        if not self.balance:
+            self.give(1)
+        self.verify()
+        self.take(1)
 
     def refund(self, beyond: int = 0) -> None:
         """Settle each unsettled transfer with a higher counter: its money is back. Reset and selected before."""
@@ -260,7 +287,7 @@ class Stand:
     def request(self, amount: int, payer: CardId, sw: int = 0x9000, changed: Objects | None = None) -> bytes:
         """REQUEST; returns the answer's data. ``changed`` puts objects in another's place, None leaves them out."""
         objects = {Tag.AMOUNT: amount.to_bytes(4), Tag.CARD_ID: payer, Tag.DATE: self.date()}
-        return self.card.send(Ins.REQUEST, _with(objects, changed), sw)
+        return self.card.send(Ins.REQUEST, with_changes(objects, changed), sw)
 
     def requested(self, amount: int, payer: PurseSession | Partner, changed: Objects | None = None) -> Requested:
         """REQUEST, and what the payer needs of the answer."""
@@ -274,7 +301,7 @@ class Stand:
     def pay(self, requested: Requested, sw: int = 0x9000, changed: Objects | None = None) -> bytes:
         """PAY; returns the answer's data."""
         objects = {Tag.CERTIFICATE: requested.certificate.raw, Tag.REQUEST: requested.request.encode()}
-        return self.card.send(Ins.PAY, _with(objects | {Tag.DATE: self.date()}, changed), sw)
+        return self.card.send(Ins.PAY, with_changes(objects | {Tag.DATE: self.date()}, changed), sw)
 
     def paid(self, requested: Requested, changed: Objects | None = None) -> Paid:
         """PAY, and what the payee needs of the answer; the transfer is unsettled then."""
@@ -291,7 +318,7 @@ class Stand:
     def receive(self, paid: Paid, sw: int = 0x9000, changed: Objects | None = None) -> bytes:
         """RECEIVE; returns the answer's data."""
         objects = {Tag.CERTIFICATE: paid.certificate.raw, Tag.VALUE: paid.value.raw, Tag.DATE: self.date()}
-        return self.card.send(Ins.RECEIVE, _with(objects, changed), sw)
+        return self.card.send(Ins.RECEIVE, with_changes(objects, changed), sw)
 
     def answered(self, paid: Paid, changed: Objects | None = None) -> Answer:
         """RECEIVE, and its receipt or refusal."""
@@ -300,9 +327,10 @@ class Stand:
             return _signed(Receipt, objects[Tag.RECEIPT])
         return _signed(Refusal, objects[Tag.REFUSAL])
 
-    def settle(self, answer: Answer | Signed[Resolution], sw: int = 0x9000) -> None:
-        """SETTLE."""
-        self.card.send(Ins.SETTLE, {Tag[type(answer.body).__name__.upper()]: answer.raw}, sw, ne=None)
+    def settle(self, answer: Answer | Signed[Resolution], sw: int = 0x9000, changed: Objects | None = None) -> None:
+        """SETTLE, without a date unless ``changed`` says one."""
+        objects = {Tag[type(answer.body).__name__.upper()]: answer.raw}
+        self.card.send(Ins.SETTLE, with_changes(objects, changed), sw, ne=None)
 
     def resolution(self, counter: int, outcome: Outcome = Outcome.NEVER_RECEIVED) -> Signed[Resolution]:
         """The issuer's resolution of a transfer of the card under test."""
@@ -333,7 +361,8 @@ def _serial() -> int:
     return _OTHERS[secrets.randbelow(len(_OTHERS))]
 
 
-def _with(objects: dict[Tag, bytes], changed: Objects | None) -> dict[Tag, bytes]:
+def with_changes(objects: dict[Tag, bytes], changed: Objects | None) -> dict[Tag, bytes]:
+    """Objects, with others in their place or without them, as ``changed`` says."""
     merged: dict[Tag, bytes | None] = {**objects, **(changed or {})}
     return {tag: raw for tag, raw in merged.items() if raw is not None}
 

@@ -135,7 +135,8 @@ class Twin(SmartCard):
         self.put(
             life_cycle=status.state, balance=status.balance, edition=status.edition,
             payments=counters.payments, request_open=counters.open, record=counters.record, chain=counters.chain,
-            date=counters.date, credit=credit.raw, used_count=used.count, used_amount=used.amount,
+            chain_before=counters.chain_before, date=counters.date, without_pin=counters.without_pin,
+            credit=credit.raw, used_count=used.count, used_amount=used.amount,
             pin=pin, puk=resetting_code, pin_tries=codes.pin_tries, puk_tries=codes.puk_tries,
             head_known=int(head is not None),
         )  # fmt: skip
@@ -177,7 +178,7 @@ class Twin(SmartCard):
         """A locked-out card gives no value again: its transfers stay unknown."""
         if card.selected.status.state is not LifeCycle.ACTIVE:
             return
-        place = self.cells.unsettled_flags.get().index(0)
+        place = [used.number() for used in self.cells.unsettled_used].index(0)
         self._put_cell(self.cells.unsettled_value[place], card.give_again(counter).value.raw)
         self._put_cell(self.cells.unsettled_used[place], 1)
 

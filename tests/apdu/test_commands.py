@@ -100,16 +100,14 @@ def test_words_are_named_once_and_beside_the_general_ones(row: Command) -> None:
 
 @every_row
 def test_objects_are_named_once(row: Command) -> None:
-    assert len({*row.takes, *row.optional}) == len(row.takes) + len(row.optional)
-    assert (StatusWord.WRONG_DATA in row.status) >= bool(row.takes or row.optional)
+    assert len({*row.carries}) == len(row.carries)
+    assert (StatusWord.WRONG_DATA in row.status) >= bool(row.carries)
 
 
 @every_row
 def test_what_a_command_takes_fits_its_lc(row: Command) -> None:
-    if row.ins is Ins.SETTLE:
-        sizes = [longest(tag) for tag in row.optional]
-    else:
-        sizes = [longest(*row.takes), longest(*row.takes, *row.optional)] if row.takes else []
+    chosen: list[tuple[Tag, ...]] = [(tag,) for tag in row.one_of] or [()]
+    sizes = [longest(*row.takes, *one, *more) for one in chosen for more in ((), row.optional)] if row.carries else []
     assert all(size in row.lc for size in sizes)
 
 

@@ -107,7 +107,7 @@ SIZES = {
     Head: 44,
     Credit: 32,
     Resolution: 13,
-    Parameters: 27,
+    Parameters: 31,
     HistoryRecord: 31,
     Request: 18,
 }

@@ -14,7 +14,7 @@ from applet_model.memory_map import blank_image
 from host.issuer_session import IssuerSession
 from host.model import ModelSlot
 from host.session import PurseSession
-from tests.issuer import CHIP, ORDERS, STATIC, Issuer
+from tests.issuer import CHIP, FAR, NOW, ORDERS, STATIC, Issuer
 
 __all__ = ["ISSUER", "SERIAL", "CopiedCard", "blank", "image_in", "purse", "session", "without_journal"]
 
@@ -80,6 +80,6 @@ def image_in(state: LifeCycle) -> bytes:
         edition = ISSUER.edition(1, SERIAL)
         session(card).lock_out(edition.head, edition.tree.prove(SERIAL))
     elif state is LifeCycle.TERMINATED:
-        session(card).terminate(Signed.make(TerminateOrder(ORDERS, ISSUER.id(SERIAL)), ISSUER.orders))
+        session(card).terminate(Signed.make(TerminateOrder(ORDERS, ISSUER.id(SERIAL), FAR), ISSUER.orders), NOW)
     assert session(card).selected.status.state is state
     return card.image()

@@ -26,7 +26,7 @@ from apdu.payload import Tag
 from apdu.signature import private_key
 from host.session import Paid, Requested
 from tests.applet_model.purses import ISSUER, Purse, new_purse
-from tests.issuer import NOW, ORDERS
+from tests.issuer import FAR, NOW, ORDERS
 
 __all__ = ["MINE", "OFFERS", "THEIRS", "Offer", "key_of", "pair"]
 
@@ -146,7 +146,7 @@ def _unlock() -> Offer:
 
 def _terminate() -> Offer:
     mine, _ = pair()
-    return _of_center(mine, Ins.TERMINATE, Tag.ORDER, TerminateOrder(ORDERS, mine.id))
+    return _of_center(mine, Ins.TERMINATE, Tag.ORDER, TerminateOrder(ORDERS, mine.id, FAR))
 
 
 OFFERS: dict[str, Callable[[], Offer]] = {

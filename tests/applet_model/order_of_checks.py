@@ -58,10 +58,10 @@ def _parameters(row: Command, command: CommandApdu, protected: bool) -> W | None
 
 
 def _objects(row: Command, command: CommandApdu) -> W | None:
-    if not row.takes and not row.optional:
+    if not row.carries:
         return None
     try:
-        unpack(command.data, row.takes, row.optional)
+        unpack(command.data, row.takes, row.carries)
     except FormatError:
         return W.WRONG_DATA
     return None

@@ -15,7 +15,7 @@ from host.issuer_session import IssuerSession
 from host.model import ModelSlot
 from host.session import Answer, Paid, PurseSession, Requested, pin_block
 from tests.applet_model.cards import ISSUER, SERIAL, CopiedCard, blank, image_in, purse, session
-from tests.issuer import NOW, ORDERS, PIN, PUK, STATIC
+from tests.issuer import FAR, NOW, ORDERS, PIN, PUK, STATIC
 
 __all__ = ["SCENES", "Scene"]
 
@@ -158,7 +158,7 @@ def locked() -> bytes:
 
 EDITION = ISSUER.edition(3, SERIAL, 70_000)
 UNLOCK = Signed.make(UnlockOrder(ORDERS, ISSUER.id(SERIAL), 2), ISSUER.orders)
-TERMINATE = Signed.make(TerminateOrder(ORDERS, ISSUER.id(SERIAL)), ISSUER.orders)
+TERMINATE = Signed.make(TerminateOrder(ORDERS, ISSUER.id(SERIAL), FAR), ISSUER.orders)
 CREDIT = ISSUER.credit(SERIAL, 2, issued=NOW + 5)
 
 
@@ -189,7 +189,7 @@ def finish_unlock(image: bytes) -> None:
 
 def finish_terminate(image: bytes) -> None:
     if state_of(image) is LifeCycle.ACTIVE:
-        session(card := CopiedCard(image)).terminate(TERMINATE)
+        session(card := CopiedCard(image)).terminate(TERMINATE, NOW)
         image = card.image()
     assert state_of(image) is LifeCycle.TERMINATED
 
@@ -213,7 +213,7 @@ def finish_put_credit(image: bytes) -> None:
 ORDERED = (
     scene("LOCK OUT", active, lock_out, finish_lock_out),
     scene("UNLOCK", locked, lambda card: card.unlock(UNLOCK), finish_unlock),
-    scene("TERMINATE", active, lambda card: card.terminate(TERMINATE), finish_terminate),
+    scene("TERMINATE", active, lambda card: card.terminate(TERMINATE, NOW), finish_terminate),
     scene("PUT DATE", active, lambda card: card.put_date(EDITION.head), finish_put_date),
     scene("PUT CREDIT", active, lambda card: card.put_credit(CREDIT), finish_put_credit),
 )

@@ -126,7 +126,7 @@ def pay_until_killed(path: Path, writes: int, payee: PurseSession) -> None:
         backing.close()
 
 
-@pytest.mark.parametrize("writes", range(1, 15))
+@pytest.mark.parametrize("writes", range(1, 6))
 def test_an_image_survives_the_end_inside_each_write(images: tuple[Path, Path], writes: int) -> None:
     payee = CardFile(images[1])
     pay_until_killed(images[0], writes, session(payee))
@@ -236,7 +236,8 @@ def test_a_missing_image_is_told(tmp_path: Path) -> None:
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "not an image": lambda image: b"PK\x03\x04" + image[4:],
-    "another version": lambda image: image[:10] + b"\x02" + image[11:],
+    "of an earlier version": lambda image: image[:10] + b"\x01" + image[11:],
+    "of a later version": lambda image: image[:10] + b"\x03" + image[11:],
     "head alone": lambda image: image[:16],
     "a byte short": lambda image: image[:-1],
     "a byte long": lambda image: image + b"\0",
@@ -253,6 +254,18 @@ def test_a_damaged_image_is_refused(tmp_path: Path, damage: str) -> None:
         CardFile(path)
     path.write_bytes(image_in(LifeCycle.ACTIVE))
     CardFile(path).close()
+
+
+@pytest.mark.parametrize(
+    ("version", "way"), [(1, "deposit the card's money with the saifu that made it"), (3, "newer")]
+)
+def test_an_image_of_another_version_says_how_to_go_on(tmp_path: Path, version: int, way: str) -> None:
+    path = tmp_path / "card"
+    image = image_in(LifeCycle.ACTIVE)
+    path.write_bytes(image[:10] + bytes((version,)) + image[11:])
+    with pytest.raises(StoreError, match=rf"is of version {version}.*{way}"):
+        CardFile(path)
+    assert path.read_bytes()[10] == version
 
 
 def test_an_image_in_no_known_state_is_refused() -> None:

@@ -52,10 +52,10 @@ ages = st.one_of(st.just(0), st.just(0), st.integers(0, 40))
 amounts = st.sampled_from([1, 300, 400, 500, 999, 1_000, 1_500, 2_000, 0, 2_001])
 dates = st.sampled_from([0, NOW, NOW, NOW, NOW, SOON, SOON + 1, FAR + 1]).map(lambda date: date.to_bytes(4))
 TAKING = [(row.ins, tags) for row in COMMANDS for tags in ([row.takes] if row.takes else [])]
-TAKING += [(Ins.SETTLE, (tag,)) for tag in BY_INS[Ins.SETTLE].optional]
+TAKING += [(Ins.SETTLE, (tag,)) for tag in BY_INS[Ins.SETTLE].one_of]
 """Commands that take messages of others, and which kinds."""
-carriers = st.sampled_from([row.ins for row in COMMANDS if row.takes or row.optional])
-others = st.sampled_from([row.ins for row in COMMANDS if not (row.takes or row.optional)])
+carriers = st.sampled_from([row.ins for row in COMMANDS if row.carries])
+others = st.sampled_from([row.ins for row in COMMANDS if not row.carries])
 
 
 class PersonsMachine(RuleBasedStateMachine):
@@ -151,7 +151,7 @@ class PersonsMachine(RuleBasedStateMachine):
     @rule(i=cards, ins=carriers, ages=st.tuples(ages, ages), fate=fates)
     def cross(self, i: int, ins: Ins, ages: tuple[int, ...], fate: Fate) -> None:
         """Any messages in any command that takes some."""
-        tags = BY_INS[ins].takes or BY_INS[ins].optional[:1]
+        tags = BY_INS[ins].takes or BY_INS[ins].one_of[:1]
         sent = {tag: self.three.anything(age) for tag, age in zip(tags, ages, strict=False)}
         self.three.objects(i, ins, sent, fate)
 

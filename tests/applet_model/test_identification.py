@@ -166,7 +166,7 @@ def test_counters_follow_the_purse() -> None:
 @pytest.mark.parametrize(("history", "unsettled"), [(8, 1), (64, 4), (1024, 8)])
 def test_capacities(history: int, unsettled: int) -> None:
     card = session(purse(3, history=history, unsettled=unsettled))
-    assert card.get_capacities() == Capacities(1, history, unsettled, CHAIN_CAPACITY)
+    assert card.get_capacities() == Capacities(2, history, unsettled, CHAIN_CAPACITY)
 
 
 def test_the_head_is_carried_as_it_came() -> None:

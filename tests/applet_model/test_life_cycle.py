@@ -16,12 +16,12 @@ from applet_model.life_cycle import TRANSITIONS, Event, next_state
 from host.issuer_session import IssuerSession
 from host.model import ModelSlot
 from tests.applet_model.cards import ISSUER, SERIAL, CopiedCard, image_in, session
-from tests.issuer import ORDERS, STATIC
+from tests.issuer import FAR, NOW, ORDERS, STATIC
 
 STATES = list(LifeCycle)
 EDITION = ISSUER.edition(1, SERIAL)
 UNLOCK = Signed.make(UnlockOrder(ORDERS, ISSUER.id(SERIAL), 2), ISSUER.orders)
-TERMINATE = Signed.make(TerminateOrder(ORDERS, ISSUER.id(SERIAL)), ISSUER.orders)
+TERMINATE = Signed.make(TerminateOrder(ORDERS, ISSUER.id(SERIAL), FAR), ISSUER.orders)
 
 
 def first_data(card: CopiedCard) -> None:
@@ -33,7 +33,7 @@ ACTS: dict[Event, Callable[[CopiedCard], None]] = {
     Event.ACTIVATE: lambda card: ISSUER.personalize(card, ISSUER.parameters(SERIAL)),
     Event.LOCK_OUT: lambda card: session(card).lock_out(EDITION.head, EDITION.tree.prove(SERIAL)),
     Event.UNLOCK: lambda card: session(card).unlock(UNLOCK),
-    Event.TERMINATE: lambda card: session(card).terminate(TERMINATE),
+    Event.TERMINATE: lambda card: session(card).terminate(TERMINATE, NOW),
 }
 
 

@@ -1,6 +1,7 @@
 """Limits that a card holds by itself: PIN, credit, transfer, balance, places, counters, currency, dates."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -212,10 +213,11 @@ def test_records_whose_numbers_come_to_an_end_leave_room_for_a_refund() -> None:
     """The newest record is FFFFFFFE: one more could be booked, and PAY wants two, its own and a refund's."""
     purse = rich(2)
     purse.put("record", 0xFFFFFFFE)
-    last = HistoryRecord(0xFFFFFFFE, Kind.REFUNDED, ISSUER.id(3), 1, 1, 1, purse.session().selected.status.balance, NOW)
+    last = HistoryRecord(0xFFFFFFFE, Kind.REFUNDED, ISSUER.id(3), 1, 1, 1, purse.balance, NOW).encode()
     place = purse.cells.records[(0xFFFFFFFE - 1) % purse.cells.history_capacity]
     with purse.cells.memory.transaction() as tx:
-        tx.put(place, last.encode())
+        tx.put(place, last)
+        tx.put(purse.cells.chain, sha256(purse.cells.chain_before.get() + last).digest())
     purse.put("credit", ISSUER.credit(2, 5, seen=0xFFFFFFFE).raw)
     assert refused(purse, asked(purse)) is W.COUNTER_EXHAUSTED
     assert purse.ask(rich(3)).request.number == 1

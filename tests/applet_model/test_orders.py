@@ -7,12 +7,13 @@ import pytest
 from apdu.commands import Ins
 from apdu.identity import LifeCycle
 from apdu.messages import BodyT, Head, Outcome, Resolution, Signed, TerminateOrder, UnlockOrder
+from apdu.objects import HistoryRecord, Kind
 from apdu.payload import Tag
 from apdu.status import StatusWord
 from broadcast.edition import Edition
 from tests.applet_model.offers import MINE, pair
 from tests.applet_model.purses import ISSUER, Purse, new_purse, refusal_of
-from tests.issuer import NOW, ORDERS, Issuer
+from tests.issuer import FAR, NOW, ORDERS, Issuer
 
 W = StatusWord
 
@@ -99,13 +100,57 @@ def test_the_date_never_goes_back() -> None:
     assert date(purse) == NOW + 600
 
 
-def test_the_terminals_date_is_never_stored() -> None:
+def newest(purse: Purse) -> HistoryRecord:
+    return purse.session().read_record(0)
+
+
+def test_a_record_has_the_date_of_its_check_and_the_card_keeps_its_own() -> None:
     mine, theirs = pair()
     paid = theirs.pay(mine.ask(theirs, date=NOW + 7), NOW + 8)
     theirs.session().settle(mine.receive(paid, NOW + 9))
+    assert (newest(theirs).date, newest(mine).date) == (NOW + 8, NOW + 9)
     assert (date(mine), date(theirs)) == (NOW, NOW)
+
+
+@pytest.mark.parametrize(("stated", "written"), [(NOW - 5, NOW), (None, NOW), (NOW + 5, NOW + 5)])
+def test_the_record_of_a_refund_has_a_date_too(stated: int | None, written: int) -> None:
+    mine, theirs = pair()
+    paid = theirs.pay(mine.ask(theirs))
+    mine.ask(theirs)
+    theirs.session().settle(mine.receive(paid), stated)
+    assert (newest(theirs).kind, newest(theirs).date) == (Kind.REFUNDED, written)
+    assert date(theirs) == NOW
+
+
+def test_a_record_is_not_older_than_the_card() -> None:
+    mine, theirs = pair()
     for purse in (mine, theirs):
-        assert [record.date for record in purse.session().history(1)] == [NOW]
+        purse.session().put_date(ISSUER.edition(1, time=NOW + 60).head)
+    theirs.session().settle(mine.receive(theirs.pay(mine.ask(theirs), NOW), NOW))
+    assert (newest(theirs).date, newest(mine).date) == (NOW + 60, NOW + 60)
+
+
+# --- the end -----------------------------------------------------------------------------------------------
+
+
+def order_to_end(serial: int, expiry: int) -> Signed[TerminateOrder]:
+    return Signed.make(TerminateOrder(ORDERS, ISSUER.id(serial), expiry), ISSUER.orders)
+
+
+@pytest.mark.parametrize("stated", [NOW + 11, FAR])
+def test_an_order_that_is_out_of_date_by_the_terminals_date_ends_no_life(stated: int) -> None:
+    purse = new_purse(MINE)
+    image = purse.image
+    assert refusal_of(purse.session().terminate, order_to_end(MINE, NOW + 10), stated) is W.ORDER_EXPIRED
+    assert purse.image == image
+    purse.session().terminate(order_to_end(MINE, NOW + 10), NOW + 10)
+    assert purse.session().selected.status.state is LifeCycle.TERMINATED
+
+
+def test_an_order_that_is_out_of_date_by_the_cards_date_ends_no_life() -> None:
+    purse = new_purse(MINE)
+    purse.session().put_date(ISSUER.edition(1, time=NOW + 11).head)
+    assert refusal_of(purse.session().terminate, order_to_end(MINE, NOW + 10), 0) is W.ORDER_EXPIRED
 
 
 # --- credit ----------------------------------------------------------------------------------------------
@@ -185,7 +230,7 @@ def test_an_order_for_another_card_unlocks_nothing() -> None:
 
 def test_an_order_to_terminate_another_card_is_refused() -> None:
     purse = new_purse(MINE)
-    other = Signed.make(TerminateOrder(ORDERS, ISSUER.id(3)), ISSUER.orders)
+    other = Signed.make(TerminateOrder(ORDERS, ISSUER.id(3), FAR), ISSUER.orders)
     assert refused(purse, Ins.TERMINATE, Tag.ORDER, other) == W.NOT_THIS_CARD
 
 

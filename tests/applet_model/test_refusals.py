@@ -63,7 +63,7 @@ def signed(body: bytes, key: EllipticCurvePrivateKey) -> bytes:
 
 def test_there_is_an_offer_for_every_signed_object_that_a_command_takes() -> None:
     plain = {Tag.AMOUNT, Tag.CARD_ID, Tag.DATE, Tag.COUNTER, Tag.CHALLENGE, Tag.REQUEST, Tag.PROOF}
-    taken = {(row.ins, tag) for row in COMMANDS for tag in (*row.takes, *row.optional) if tag not in plain}
+    taken = {(row.ins, tag) for row in COMMANDS for tag in row.carries if tag not in plain}
     assert {(offer.ins, offer.tag) for offer in (make() for make in OFFERS.values())} == taken
 
 
@@ -142,7 +142,7 @@ def bodies() -> list[Record]:
         Credit(ORDERS, mine, 9, NOW, FAR, 9, 9, 0),
         UnlockOrder(ORDERS, mine, 9),
         Resolution(ORDERS, mine, 1, Outcome.NEVER_RECEIVED),
-        TerminateOrder(ORDERS, mine),
+        TerminateOrder(ORDERS, mine, 1),
         CheckOrder(ORDERS, 1, FAR),
     ]
 

@@ -50,8 +50,8 @@ def _remember_no_receipt(_card: CardState, _value: Value) -> None:
     """The history is not asked."""
 
 
-def _refuse_and_leave_open(card: CardState, value: Value, accept: bool) -> bool:
-    return accept and _CLOSE(card, value, accept)
+def _refuse_and_leave_open(card: CardState, value: Value, now: int, accept: bool) -> bool:
+    return accept and _CLOSE(card, value, now, accept)
 
 
 def _find_what_has_ended(card: CardState, counter: int) -> tuple[int, Signed[Value], bytes]:
@@ -72,8 +72,8 @@ def _any_nonce(card: CardState, value: Value) -> bool:
     )
 
 
-def _credit_whatever_comes(card: CardState, value: Value, _payer: Certificate, _now: int) -> bool:
-    return _CLOSE(card, value, True)
+def _credit_whatever_comes(card: CardState, value: Value, _payer: Certificate, now: int) -> bool:
+    return _CLOSE(card, value, now, True)
 
 
 _CLOSE = purse._close

@@ -18,22 +18,22 @@ from tests.applet_model.naive import NaiveCard
 from tests.applet_model.tearing_scenes import SCENES, Scene
 
 CASES = {
-    "REQUEST": 260,
-    "PAY": 1896,
-    "RECEIVE": 580,
+    "REQUEST": 68,
+    "PAY": 244,
+    "RECEIVE": 148,
     "RECEIVE, refused": 68,
     "SETTLE with receipt": 68,
-    "SETTLE with refusal": 580,
-    "LOCK OUT": 580,
+    "SETTLE with refusal": 260,
+    "LOCK OUT": 148,
     "UNLOCK": 148,
     "TERMINATE": 68,
-    "PUT DATE": 404,
-    "PUT CREDIT": 404,
+    "PUT DATE": 68,
+    "PUT CREDIT": 148,
     "VERIFY": 136,
     "CHANGE REFERENCE DATA": 204,
     "RESET RETRY COUNTER": 284,
     "GENERATE KEY PAIR": 1028,
-    "STORE DATA, last block": 1048,
+    "STORE DATA, last block": 840,
 }
 """At least so many cases each: fewer would mean that the sweep has gone blind."""
 

@@ -219,7 +219,7 @@ class ThreeCards:
 
     def order_end(self, i: int) -> None:
         """Sign the end of a card."""
-        order = TerminateOrder(ORDERS, self.accounts[i].card)
+        order = TerminateOrder(ORDERS, self.accounts[i].card, FAR)
         self.learn(Tag.ORDER, Signed.make(order, ISSUER.orders).raw)
 
     def resolve(self, i: int, entry: UnsettledEntry) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import event
 
 from apdu.identity import CardId, Role
-from apdu.objects import HistoryRecord, Parameters
+from apdu.objects import NO_PIN_SUM, HistoryRecord, Parameters
 from center.center import Center
 from center.editions import publish
 from center.float_purse import create_float
@@ -70,7 +70,7 @@ class Bank:
             self.center.row(database, card).role = role  # more floats than a center would give out
         self._seed += 1
         chip = blank(history, seed=self._seed)
-        parameters = Parameters(card, role, EUR, 100_000, 50_000, 50_000, 3, 10, initial or born_with)
+        parameters = Parameters(card, role, EUR, 100_000, 50_000, 50_000, NO_PIN_SUM, 3, 10, initial or born_with)
         session = IssuerSession(ModelSlot("issuer", chip).connect(), lambda _: STATIC)
         data = IssuerData(parameters, self.center.public_keys, PIN, PUK)
         session.personalize(data, lambda point: self.center.certify(card, point))
@@ -90,7 +90,7 @@ class Bank:
 
     def renew(self, purse: Purse) -> int:
         """A whole renewal; returns the serial of the new credit."""
-        return renew(purse.session(), self.line).serial
+        return renew(purse.session(), self.line, self.time).serial
 
     def attest(self, purse: Purse) -> tuple[Attested, list[HistoryRecord]]:
         """What a card hands in for a renewal: its attested state, and the records that the center wants."""

@@ -105,7 +105,7 @@ def stuck(bank: Bank) -> tuple[Purse, Purse]:
     """A payment to a card that is terminated."""
     victim, gone = rich(bank), bank.purse()
     pay_made_up(victim, gone)
-    gone.session().terminate(terminate_order(bank.center, gone.id))
+    gone.session().terminate(terminate_order(bank.center, gone.id), bank.time)
     return victim, gone
 
 

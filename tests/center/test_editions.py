@@ -236,6 +236,6 @@ def test_an_order_is_for_one_card(bank: Bank, aoi: Purse) -> None:
 def test_a_terminate_order_ends_one_card(bank: Bank, aoi: Purse) -> None:
     botan, order = bank.purse(), terminate_order(bank.center, aoi.id)
     with pytest.raises(StatusError, match="950C"):
-        botan.session().terminate(order)
-    aoi.session().terminate(order)
+        botan.session().terminate(order, bank.time)
+    aoi.session().terminate(order, bank.time)
     assert (state(aoi), state(botan)) == (LifeCycle.TERMINATED, LifeCycle.ACTIVE)

@@ -20,7 +20,7 @@ ORDERED: list[Record] = [
     Head(ORDERS_KEY, 1, 1, 1, 2, 0, bytes(24)),
     Credit(ORDERS_KEY, CARD, 1, 1, 2, 3, 4, 0),
     UnlockOrder(ORDERS_KEY, CARD, 1),
-    TerminateOrder(ORDERS_KEY, CARD),
+    TerminateOrder(ORDERS_KEY, CARD, 5),
 ]
 
 

@@ -107,8 +107,8 @@ def test_a_locked_card_gets_nothing_though_it_is_off_the_list(bank: Bank, aoi: P
 
 
 def test_a_terminated_card_gets_nothing(bank: Bank, aoi: Purse) -> None:
-    order = bank.center.keys.sign(TerminateOrder(ORDERS_KEY, aoi.id))
-    aoi.session().terminate(order)
+    order = bank.center.keys.sign(TerminateOrder(ORDERS_KEY, aoi.id, bank.time))
+    aoi.session().terminate(order, bank.time)
     with pytest.raises(StatusError):
         bank.renew(aoi)
 

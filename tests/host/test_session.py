@@ -15,7 +15,7 @@ from host.model import ModelSlot, memory_card
 from host.session import PurseSession, pin_block
 from tests.applet_model.purses import ISSUER, personalized
 from tests.host.script import Script, pieces
-from tests.issuer import CHIP, EUR, NOW, ORDERS, PIN, PUK
+from tests.issuer import CHIP, EUR, FAR, NOW, ORDERS, PIN, PUK
 
 NEW_PIN = pin_block("778899")
 
@@ -106,7 +106,7 @@ def test_date_lock_out_unlock_terminate(protocol: Protocol) -> None:
     assert session.select().status.state is LifeCycle.LOCKED_OUT
     session.unlock(Signed.make(UnlockOrder(ORDERS, session.card, 5), ISSUER.orders))
     assert session.select().status.state is LifeCycle.ACTIVE
-    session.terminate(Signed.make(TerminateOrder(ORDERS, session.card), ISSUER.orders))
+    session.terminate(Signed.make(TerminateOrder(ORDERS, session.card, FAR), ISSUER.orders), NOW)
     assert session.select().status.state is LifeCycle.TERMINATED
 
 

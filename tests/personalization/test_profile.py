@@ -7,6 +7,7 @@ import pytest
 from apdu.errors import InputError
 from apdu.identity import CardId, Role
 from apdu.money import CURRENCIES, Currency, currency
+from apdu.objects import NO_PIN_SUM
 from personalization.profile import PROFILES, Profile
 
 EUR = currency("EUR")
@@ -15,6 +16,7 @@ role = "person"
 balance_max = "1000"
 transfer_max = "500.50"
 pin_above = "50"
+pin_sum = "150"
 pin_tries = 3
 puk_tries = 10
 [capacities]
@@ -35,8 +37,15 @@ def test_a_profile_becomes_parameters(tmp_path: Path) -> None:
     parameters = profile.parameters(CardId.of(1, 2), EUR)
     assert (parameters.card, parameters.role, parameters.currency) == (CardId.of(1, 2), Role.PERSON, 978)
     assert (parameters.balance_max, parameters.transfer_max, parameters.pin_above) == (100_000, 50_050, 5_000)
+    assert parameters.pin_sum == 15_000
     assert (parameters.pin_tries, parameters.puk_tries, parameters.initial) == (3, 10, 0)
     assert (profile.history, profile.unsettled) == (200, 4)
+
+
+def test_a_pin_sum_may_be_none() -> None:
+    profile = Profile.parse("mine", GOOD.replace('pin_sum = "150"', 'pin_sum = "none"'), EUR)
+    assert profile.parameters(CardId.of(1, 2), EUR).pin_sum == NO_PIN_SUM
+    assert Profile.load("merchant", EUR).pin_sum == NO_PIN_SUM
 
 
 @pytest.mark.parametrize(
@@ -52,6 +61,11 @@ def test_a_profile_becomes_parameters(tmp_path: Path) -> None:
         ('balance_max = "1000"', 'balance_max = "99999999999"', "balance_max: "),
         ('balance_max = "1000"', 'balance_max = "500"', "transfer_max must be more than 0 and at most balance_max"),
         ('transfer_max = "500.50"', 'transfer_max = "0"', "transfer_max must be more than 0"),
+        ('pin_sum = "150"', "", "pin_sum is missing"),
+        ('pin_sum = "150"', 'pin_sum = "49.99"', "pin_sum must be at least pin_above"),
+        ('pin_sum = "150"', "pin_sum = 150", "pin_sum is an amount in quotes"),
+        ('pin_sum = "150"', 'pin_sum = "no"', "pin_sum: "),
+        ('pin_sum = "150"', 'pin_sum = "42949672.95"', 'pin_sum: take less, or "none" for no bound'),
         ("pin_tries = 3", "pin_tries = 0", "pin_tries is a number from 1 to 15, not 0"),
         ("pin_tries = 3", "pin_tries = 16", "pin_tries is a number from 1 to 15, not 16"),
         ("pin_tries = 3", "pin_tries = true", "pin_tries is a number"),
@@ -62,7 +76,7 @@ def test_a_profile_becomes_parameters(tmp_path: Path) -> None:
         ("unsettled = 4", "", "capacities.unsettled is missing"),
         ("unsettled = 4", "unsettled = 4\ncards = 1", "capacities.cards is unknown"),
         ("[capacities]\nhistory = 200\nunsettled = 4", "capacities = 1", "capacities is a table"),
-        ("pin_tries = 3", "pin_tries = ", "line 5"),
+        ("pin_tries = 3", "pin_tries = ", "line 6"),
     ],
 )
 def test_what_is_wrong_is_named(line: str, instead: str, why: str) -> None:

@@ -107,9 +107,9 @@ def credit_is_not_checked(patch: pytest.MonkeyPatch) -> None:
 def pay_takes_no_money_off(patch: pytest.MonkeyPatch) -> None:
     take_off = purse._take_off
 
-    def keep(card: CardState, place: int, value: Value, signed: bytes, point: bytes) -> None:
+    def keep(card: CardState, place: int, value: Value, signed: bytes, point: bytes, now: int) -> None:
         before = card.cells.balance.number()
-        take_off(card, place, value, signed, point)
+        take_off(card, place, value, signed, point, now)
         with card.cells.memory.transaction() as tx:
             tx.put(card.cells.balance, before)
 
@@ -119,8 +119,8 @@ def pay_takes_no_money_off(patch: pytest.MonkeyPatch) -> None:
 def receive_credits_double(patch: pytest.MonkeyPatch) -> None:
     close = purse._close
 
-    def twice(card: CardState, value: Value, accept: bool) -> bool:
-        credited = close(card, value, accept)
+    def twice(card: CardState, value: Value, now: int, accept: bool) -> bool:
+        credited = close(card, value, now, accept)
         with card.cells.memory.transaction() as tx:
             tx.put(card.cells.balance, card.cells.balance.number() + value.amount)
         return credited
@@ -130,7 +130,7 @@ def receive_credits_double(patch: pytest.MonkeyPatch) -> None:
 
 def receive_takes_nothing(patch: pytest.MonkeyPatch) -> None:
     close = purse._close
-    patch.setattr(purse, "_close", lambda card, value, _accept: close(card, value, False))
+    patch.setattr(purse, "_close", lambda card, value, now, _accept: close(card, value, now, False))
 
 
 def lock_out_does_nothing(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from apdu.trace.model import Exchange, Item, Reset
 from host.session import PurseSession
 from saifu.example_purses import scenes
 from tests.apdu.trace.taped import Tape, altered, answered, exchange, last, pay, unexpected
-from tests.issuer import NOW, PIN, Issuer
+from tests.issuer import FAR, NOW, PIN, Issuer
 
 ISSUER = Issuer()
 OK = b"\x90\x00"
@@ -285,8 +285,8 @@ def test_between_two_resets_a_card_may_have_been_anywhere() -> None:
 
 
 def test_a_terminated_card_is_never_anything_else() -> None:
-    order = Signed.make(TerminateOrder(2, SECOND), ISSUER.orders)
-    items = wide(lambda _, person: person.terminate(order))
+    order = Signed.make(TerminateOrder(2, SECOND, FAR), ISSUER.orders)
+    items = wide(lambda _, person: person.terminate(order, NOW))
     selected = next(each for each in items if isinstance(each, Exchange) and each.slot == "right")
     assert unexpected([*items, Reset(b"", "right"), selected]) == ["the card is active, and was terminated"]
 

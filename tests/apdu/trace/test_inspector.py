@@ -169,7 +169,7 @@ def test_a_command_with_a_wrong_le_is_repeated_and_counts_once() -> None:
     found = list(inspect(tape.items, listening))
     assert [each.outcome for each in found][-2:] == [
         "6C08: wrong Le: exactly 8 bytes",
-        "9000: version 1, 64 records, 4 unsettled transfers, 1024 bytes a command",
+        "9000: version 2, 64 records, 4 unsettled transfers, 1024 bytes a command",
     ]
     assert [each.unexpected for each in found if each.unexpected] == []
     assert len([each for each in listening.heard if each.command[:4] == bytes.fromhex("00CA0107")]) == 2

@@ -180,25 +180,27 @@ def test_lock_out_unlock_and_the_end_of_a_card_are_told(business: Business) -> N
     told.append(business.said)
     person.unlock(Signed.make(UnlockOrder(2, ISSUER.id(2), 8), ISSUER.orders))
     told.append(business.said)
-    person.terminate(Signed.make(TerminateOrder(2, ISSUER.id(2)), ISSUER.orders))
+    person.terminate(Signed.make(TerminateOrder(2, ISSUER.id(2), FAR), ISSUER.orders), NOW)
     told.append(business.said)
     assert "LOCK OUT  edition 7 of " in told[0]
     assert told[0].endswith("2 cards listed, proof with 0 forks  → 9000: locked out")
     assert f"6283: card {PERSON}, locked out, 0.00 EUR, edition 7" in told[1]
     assert told[2] == f"right  UNLOCK  {PERSON}, believes edition 8 and later  → 9000: active again"
-    assert told[3] == f"right  TERMINATE  {PERSON}  → 9000: terminated for ever"
+    assert told[3] == f"right  TERMINATE  {PERSON}, until 2027-05-11 01:46 UTC  → 9000: terminated for ever"
     assert unexpected(business.tape.items) == []
 
 
 OBJECTS = {
     "status": f"card {PERSON}, active, 12.50 EUR, edition 7",
-    "parameters": f"{PERSON}, person, holds to 1000.00 EUR, moves to 500.00 EUR, PIN above 50.00 EUR",
-    "counters": "0 payments, 2 requests, the last is open, 1 record, 0 seen, 2027-01-15 08:00 UTC",
+    "parameters": f"{PERSON}, person, holds to 1000.00 EUR, moves to 500.00 EUR, "
+    "PIN above 50.00 EUR or 200.00 EUR in all",
+    "counters": "0 payments, 2 requests, the last is open, 1 record, 0 seen, 2027-01-15 08:00 UTC, "
+    "0.00 EUR without PIN",
     "certificate": f"{PERSON}, person, until 2027-05-11",
     "credit": "serial 1, until 2027-05-11, 1000 payments, 10000.00 EUR, records seen to 0; used 0 payments, 0.00 EUR",
     "head": "edition 7 of 2027-01-15 08:00 UTC, 1 card listed",
     "unsettled transfers": "none",
-    "capacities": "version 1, 64 records, 4 unsettled transfers, 1024 bytes a command",
+    "capacities": "version 2, 64 records, 4 unsettled transfers, 1024 bytes a command",
     "reference data": "tries left: PIN 3, verified, resetting code 10",
 }
 
@@ -359,7 +361,7 @@ def test_history_and_balance_that_disagree_and_an_empty_get_response_are_told(bu
     for card, ins in ((business.right, Ins.REQUEST), (business.left, Ins.PAY)):
         objects = {Tag.AMOUNT: (5).to_bytes(4), Tag.CARD_ID: ISSUER.id(1)}
         send(card, ins, objects if ins == Ins.REQUEST else requested(business, 100))
-        assert answered_with(business, "6985").endswith("(history and balance disagree)")
+        assert answered_with(business, "6985").endswith("(history, chain and balance disagree)")
     business.left.transmit(bytes.fromhex("00C0000000"))
     assert business.last.outcome == "6985 conditions of use not satisfied (nothing waits)"
 

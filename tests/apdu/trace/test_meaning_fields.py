@@ -18,7 +18,7 @@ from apdu.trace.meaning_fields import Objects, fci, objects
 
 KINDS = meaning_fields._PLAIN | meaning_fields._SIGNED
 PLAIN_SIZES = {Tag.CARD_ID: 6, Tag.DATE: 4, Tag.AMOUNT: 4, Tag.COUNTER: 4, Tag.CHALLENGE: 16}
-SHAPES = {tuple(tags) for row in BY_INS.values() for tags in (row.takes, row.gives, (*row.takes, *row.optional))}
+SHAPES = {tuple(tags) for row in BY_INS.values() for tags in (row.takes, row.gives, row.carries)}
 SHAPES |= {tuple(row.gives) for row in DATA_OBJECTS} | {(tag,) for tag in KINDS}
 USUAL = sorted(tags for tags in SHAPES if tags and KINDS.keys() | PLAIN_SIZES.keys() >= set(tags))
 
@@ -101,8 +101,8 @@ def test_objects_have_the_fields_of_their_records(drawn: tuple[Sequence[Tag], di
 
 def test_only_one_of_the_objects_of_settle_comes() -> None:
     row = BY_INS[Ins.SETTLE]
-    body = {tag: bytes((KINDS[tag].TYPE or 0,)) + bytes(KINDS[tag].SIZE - 1 + SIGNATURE_SIZE) for tag in row.optional}
-    read = objects((), row.optional, one=True)
+    body = {tag: bytes((KINDS[tag].TYPE or 0,)) + bytes(KINDS[tag].SIZE - 1 + SIGNATURE_SIZE) for tag in row.one_of}
+    read = objects((), row.optional, row.one_of)
     assert list(read(pack({Tag.REFUSAL: body[Tag.REFUSAL]}))) == [Tag.REFUSAL]
     for tags in ((), (Tag.RECEIPT, Tag.REFUSAL)):
         with pytest.raises(FormatError, match=f"{len(tags)} objects are there, not one"):

@@ -38,7 +38,7 @@ def test_the_credit_is_new_and_the_counts_begin_anew(town: Town) -> None:
     payer, payee = town.card(1000), town.card()
     pay(payer, payee, 100)
     town.clock.now += 60
-    credit = renew(payer.look(), town.line)
+    credit = renew(payer.look(), town.line, NOW)
     signed, used = payer.look().get_credit()
     assert signed.body == credit
     assert (credit.serial, credit.issued, credit.seen) == (2, NOW + 60, 2)
@@ -49,10 +49,10 @@ def test_only_unseen_records_go_up_oldest_first(town: Town) -> None:
     payer, payee, line = town.card(1000), town.card(), Watched(town)
     pay(payer, payee, 100)
     pay(payer, payee, 100)
-    renew(payer.look(), line)
-    renew(payer.look(), line)
+    renew(payer.look(), line, NOW)
+    renew(payer.look(), line, NOW)
     pay(payer, payee, 100)
-    renew(payer.look(), line)
+    renew(payer.look(), line, NOW)
     assert line.sent == [[1, 2, 3], [], [4]]
 
 
@@ -61,7 +61,7 @@ def test_a_stolen_card_is_not_renewed_and_is_as_it_was(town: Town) -> None:
     before = card.backing.image()
     report_stolen(town.center, card.id)
     with pytest.raises(RefusedError, match="is listed"):
-        renew(card.look(), town.line)
+        renew(card.look(), town.line, NOW)
     assert card.backing.image() == before
 
 
@@ -75,7 +75,7 @@ def test_a_card_that_was_stolen_between_challenge_and_answer_is_not_renewed(town
             return begun
 
     with pytest.raises(RefusedError, match="is listed"):
-        renew(card.look(), Late(town.center))
+        renew(card.look(), Late(town.center), NOW)
     assert card.look().get_credit()[0].body.serial == 1
 
 
@@ -87,17 +87,17 @@ def test_another_centers_card_is_not_renewed(town: Town) -> None:
             return super().begin_renewal(CardId.of(2, wanted.serial))
 
     with pytest.raises(RefusedError, match="not in this center's registry"):
-        renew(card.look(), Lost(town.center))
+        renew(card.look(), Lost(town.center), NOW)
 
 
 def test_a_clone_is_found(town: Town) -> None:
     card, shop, other_shop = town.card(1000), town.card(), town.card()
     clone = card.copy()
     pay(card, shop, 100)
-    renew(card.look(), town.line)
+    renew(card.look(), town.line, NOW)
     pay(clone, other_shop, 300)
     with pytest.raises(RefusedError, match="a clone"):
-        renew(clone.look(), town.line)
+        renew(clone.look(), town.line, NOW)
 
 
 def test_a_card_that_lost_records_is_told(town: Town) -> None:
@@ -109,7 +109,7 @@ def test_a_card_that_lost_records_is_told(town: Town) -> None:
             return super().attest(challenge)
 
     with pytest.raises(MisbehaviourError, match="has lost 65535 records"):
-        renew(Forgetful(card.slot("atm").connect()), line)
+        renew(Forgetful(card.slot("atm").connect()), line, NOW)
     assert line.sent == []
 
 
@@ -118,10 +118,10 @@ def test_the_center_settles_what_the_payee_has_shown_it(town: Town) -> None:
     payer, payee = town.card(1000), town.card()
     one, other = payer.look(), payee.look()
     other.receive(one.pay(other.request(100, one.card, NOW), NOW), NOW)
-    renew(payer.look(), town.line)
+    renew(payer.look(), town.line, NOW)
     assert payer.unsettled == 100
-    renew(payee.look(), town.line)
-    renew(payer.look(), town.line)
+    renew(payee.look(), town.line, NOW)
+    renew(payer.look(), town.line, NOW)
     assert (payer.balance, payer.unsettled, payee.balance) == (900, 0, 100)
 
 
@@ -131,16 +131,16 @@ def test_the_center_gives_back_what_can_never_arrive(town: Town) -> None:
     one, other = payer.look(), payee.look()
     one.pay(other.request(100, one.card, NOW), NOW)
     pay(third, payee, 50)
-    renew(payer.look(), town.line)
+    renew(payer.look(), town.line, NOW)
     assert payer.unsettled == 100
-    renew(payee.look(), town.line)
-    renew(payer.look(), town.line)
+    renew(payee.look(), town.line, NOW)
+    renew(payer.look(), town.line, NOW)
     assert (payer.balance, payer.unsettled, payee.balance) == (1000, 0, 50)
 
 
 def renewed(slot: HookedSlot, town: Town) -> bool:
     try:
-        renew(PurseSession(slot.connect()), town.line)
+        renew(PurseSession(slot.connect()), town.line, NOW)
     except ReaderError:
         return False
     return True
@@ -157,5 +157,5 @@ def test_a_renewal_that_was_cut_can_be_done_again(town: Town, answered: bool) ->
             assert not lost.gone
             assert at == len(("SELECT", "ATTEST", "GET RESPONSE", "GET DATA", "READ RECORD", "PUT CREDIT"))
             break
-        renew(card.look(), town.line)
+        renew(card.look(), town.line, NOW)
     assert card.look().get_counters().seen == card.look().get_counters().record

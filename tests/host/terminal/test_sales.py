@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -111,8 +112,8 @@ class Liar(PurseSession):
         self.newest, self.record = newest, record
 
     def get_counters(self) -> Counters:
-        true = super().get_counters()
-        return Counters(true.payments, true.requests, true.open, self.newest, true.seen, true.chain, true.date)
+        true: Counters = super().get_counters()
+        return replace(true, record=self.newest)
 
     def read_record(self, age: int) -> HistoryRecord:
         true = super().read_record(0)

@@ -184,4 +184,5 @@ def test_the_pin_is_asked_once_for_each_try() -> None:
     transfer(payer, giver, 5000, NOW, no_pin)
     transfer(giver, payee, 100, NOW, pin)
     assert (len(asked), told) == (2, [None, 2])
-    transfer(giver, payee, 100, NOW, no_pin)
+    transfer(giver, payee, 100, NOW, pin)
+    assert (len(asked), told) == (3, [None, 2, None])

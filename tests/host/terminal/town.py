@@ -7,7 +7,7 @@ from typing import Self
 
 from apdu.errors import RefusedError
 from apdu.identity import CardId, LifeCycle, Role
-from apdu.objects import Parameters
+from apdu.objects import NO_PIN_SUM, Parameters
 from applet_model.backing import MemoryBacking
 from applet_model.memory_map import MemoryMap, blank_image
 from broadcast.edition import Edition
@@ -199,8 +199,9 @@ class Town:
         """A card over real personalization; its money comes out of the float."""
         card = Card(blank_image(CHIP, history, unsettled))
         given = self.center.allot(role, "somebody")
-        fields = {"balance_max": 100_000, "transfer_max": 50_000, "pin_above": 5_000, "pin_tries": 3} | other
-        parameters = Parameters(given, role, self.center.unit.number, **fields, puk_tries=10, initial=0)
+        fields = {"balance_max": 100_000, "transfer_max": 50_000, "pin_above": 5_000, "pin_sum": NO_PIN_SUM}
+        fields |= {"pin_tries": 3, "puk_tries": 10, "initial": 0} | other
+        parameters = Parameters(given, role, self.center.unit.number, **fields)
         session = IssuerSession(card.slot("issuer").connect(), lambda _: STATIC)
         data = IssuerData(parameters, self.center.public_keys, PIN, PUK)
         session.personalize(data, lambda point: self.center.certify(given, point))

@@ -143,9 +143,9 @@ def _() -> AbstractContextManager[object]:
             if declined.sw != 0x9504:
                 raise
 
-    def take_off(card: CardState, place: int, value: Value, signed: bytes, point: bytes) -> None:
+    def take_off(card: CardState, place: int, value: Value, signed: bytes, point: bytes, now: int) -> None:
         missing = max(0, value.amount - card.cells.balance.number())
-        right_take_off(card, place, value if not missing else replace(value, amount=0), signed, point)
+        right_take_off(card, place, value if not missing else replace(value, amount=0), signed, point, now)
 
     right_take_off = purse._take_off
     return patch.multiple(purse, _check_payment=check, _take_off=take_off)
@@ -222,8 +222,8 @@ def _() -> AbstractContextManager[object]:
 def _() -> AbstractContextManager[object]:
     right = purse._end
 
-    def end(card: CardState, place: int, value: Value, refund: bool) -> None:
-        right(card, place, value, refund)
+    def end(card: CardState, place: int, value: Value, now: int, *, refund: bool) -> None:
+        right(card, place, value, now, refund=refund)
         if refund:
             put(card, used_amount=max(0, card.cells.used_amount.number() - value.amount))
 
@@ -233,7 +233,7 @@ def _() -> AbstractContextManager[object]:
 @mutant("SETTLE", "a receipt brings the money back as well")
 def _() -> AbstractContextManager[object]:
     right = purse._end
-    return patch.object(purse, "_end", lambda card, place, value, **_: right(card, place, value, True))
+    return patch.object(purse, "_end", lambda *end, **_: right(*end, refund=True))
 
 
 @mutant("SETTLE 4", "an unknown transfer is called wrong data")
@@ -339,7 +339,7 @@ def _() -> AbstractContextManager[object]:
 def _() -> AbstractContextManager[object]:
     right = history.append
 
-    def append(card: CardState, tx: Transaction, kind: Kind, value: Value, balance: int) -> None:
-        right(card, tx, Kind.REFUNDED if kind is Kind.PAID else kind, value, balance)
+    def append(card: CardState, tx: Transaction, kind: Kind, value: Value, balance: int, date: int) -> None:
+        right(card, tx, Kind.REFUNDED if kind is Kind.PAID else kind, value, balance, date)
 
     return patch.object(history, "append", append)

@@ -202,7 +202,7 @@ for _clause in (
     "PUT DATE 4",
     "LOCK OUT 5",
     "UNLOCK 4",
-    "TERMINATE 3",
+    "TERMINATE 4",
 ):
     wrong(_clause, "a key for the other use will do")(_one_use)
 

@@ -94,7 +94,7 @@ def unlock_signature_before_card(right: Handler, card: CardState, call: Call) ->
     return right(card, call)
 
 
-def terminate_signature_before_card(right: Handler, card: CardState, call: Call) -> ResponseApdu:
+def terminate_signature_before_date(right: Handler, card: CardState, call: Call) -> ResponseApdu:
     signed = card.decode(TerminateOrder, call.objects[Tag.ORDER])
     card.center_signed(signed, signed.body.key)
     return right(card, call)
@@ -122,7 +122,7 @@ WRONG: list[tuple[set[str], Broken]] = [
     ({"LOCK OUT 6"}, lambda: handler(Ins.LOCK_OUT, proof_before_signature)),
     ({"UNLOCK 4"}, lambda: handler(Ins.UNLOCK, unlock_signature_before_edition)),
     ({"UNLOCK 4"}, lambda: handler(Ins.UNLOCK, unlock_signature_before_card)),
-    ({"TERMINATE 3"}, lambda: handler(Ins.TERMINATE, terminate_signature_before_card)),
+    ({"TERMINATE 4"}, lambda: handler(Ins.TERMINATE, terminate_signature_before_date)),
     ({"PUT DATE", "LOCK OUT"}, successor_must_come),
 ]
 

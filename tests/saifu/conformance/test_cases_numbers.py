@@ -89,8 +89,8 @@ def taken_off(**cells: int) -> AbstractContextManager[object]:
     """A payment leaves no more than some bits in cells."""
     right = purse._take_off
 
-    def take_off(card: CardState, place: int, value: Value, raw: bytes, point: bytes) -> None:
-        right(card, place, value, raw, point)
+    def take_off(card: CardState, place: int, value: Value, raw: bytes, point: bytes, now: int) -> None:
+        right(card, place, value, raw, point, now)
         put(card, **{name: getattr(card.cells, name).number() & bits for name, bits in cells.items()})
 
     return patch.object(purse, "_take_off", take_off)

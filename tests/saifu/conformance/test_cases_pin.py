@@ -90,7 +90,7 @@ def with_pin(right: Handler, card: CardState, call: Call) -> ResponseApdu:
 
 
 THROUGH = (
-    Ins.PUT_CREDIT, Ins.ATTEST, Ins.PUT_DATE, Ins.REQUEST, Ins.RECEIVE, Ins.PAY, Ins.GIVE_AGAIN, Ins.SETTLE,
+    Ins.PUT_CREDIT, Ins.ATTEST, Ins.PUT_DATE, Ins.REQUEST, Ins.RECEIVE, Ins.GIVE_AGAIN, Ins.SETTLE,
     Ins.READ_RECORD, Ins.LOCK_OUT, Ins.UNLOCK,
 )  # fmt: skip
 """Commands that leave the PIN verified."""

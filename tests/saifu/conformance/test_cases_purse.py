@@ -177,7 +177,7 @@ def _() -> AbstractContextManager[object]:
 
     def credited(card: CardState, value: Value, payer: Certificate, now: int) -> bool:
         if purse._is_open(card, value):
-            return purse._close(card, value, True)
+            return purse._close(card, value, now, True)
         return right(card, value, payer, now)
 
     return patch.object(purse, "_credited", credited)
@@ -206,7 +206,7 @@ def _() -> AbstractContextManager[object]:
 @wrong("RECEIVE 10", "a refusal leaves the request open")
 def _() -> AbstractContextManager[object]:
     right = purse._close
-    return patch.object(purse, "_close", lambda card, value, accept: accept and right(card, value, accept))
+    return patch.object(purse, "_close", lambda card, value, now, accept: accept and right(card, value, now, accept))
 
 
 @wrong("RECEIVE 11", "the card forgets that it has forgotten")
@@ -305,22 +305,6 @@ def _() -> AbstractContextManager[object]:
         return place, replace(value, body=replace(value.body, payee=_Anybody(value.body.payee))), point
 
     return patch.object(unsettled, "find", find)
-
-
-@wrong("History", "the record has the terminal's date")
-def _() -> AbstractContextManager[object]:
-    right = purse.pay
-
-    def pay(handler_: Handler, card: CardState, call: Call) -> ResponseApdu:
-        del handler_
-        before, now = card.cells.date.number(), card.now(call)
-        put(card, date=now)
-        try:
-            return right(card, call)
-        finally:
-            put(card, date=before)
-
-    return handler(Ins.PAY, pay)
 
 
 @pytest.mark.parametrize("mutant", WRONG, ids=lambda mutant: f"{mutant.clause}: {mutant.name}")

@@ -38,17 +38,6 @@ def one_payment_for_a_request(right: Handler, card: CardState, call: Call) -> Re
     return right(card, call)
 
 
-def pin_for_the_sum() -> AbstractContextManager[object]:
-    right = purse._check_payment
-
-    def check(card: CardState, wanted: Request, payee: Certificate, now: int) -> None:
-        right(card, wanted, payee, now)
-        paid = card.cells.used_amount.number() + wanted.amount
-        unless(paid <= 2 * card.parameters.pin_above or card.session.pin_verified, StatusWord.SECURITY_STATUS)
-
-    return patch.object(purse, "_check_payment", check)
-
-
 def room_for_the_open_request(right: Handler, card: CardState, call: Call) -> ResponseApdu:
     enough, is_open = history.require_room, card.cells.request_open.number()
     with patch.object(history, "require_room", lambda card, records: enough(card, records + is_open)):
@@ -85,20 +74,20 @@ def no_floor_on_a_new_card() -> AbstractContextManager[object]:
 
 
 def payee_by_serial() -> AbstractContextManager[object]:
-    def answered(card: CardState, raw: bytes, kind: type[Receipt | Refusal]) -> None:
-        signed = card.decode(kind, raw)
+    def answered(card: CardState, call: Call, tag: Tag) -> None:
+        kind: type[Receipt | Refusal] = Receipt if tag is Tag.RECEIPT else Refusal
+        signed = card.decode(kind, call.objects[tag])
         unless(signed.body.payer == card.certificate.subject, StatusWord.NOT_THIS_CARD)
         place, value, point = unsettled.find(card, signed.body.counter)
         unless(signed.body.payee.serial == value.body.payee.serial, StatusWord.NOT_THIS_CARD)
         card.check_signature(signed, point, StatusWord.SIGNATURE_INVALID)
-        purse._end(card, place, value.body, refund=kind is Refusal)
+        purse._end(card, place, value.body, card.now(call), refund=kind is Refusal)
 
     return patch.object(purse, "_answered", answered)
 
 
 WRONG: list[tuple[str, Broken]] = [
     ("PAY", lambda: handler(Ins.PAY, one_payment_for_a_request)),
-    ("PAY 11", pin_for_the_sum),
     ("REQUEST 9", lambda: handler(Ins.REQUEST, room_for_the_open_request)),
     ("RECEIVE 9", own_expiry_counts),
     ("RECEIVE 11", request_zero_is_refused),

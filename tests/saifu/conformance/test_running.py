@@ -9,6 +9,7 @@ from apdu.commands import Ins
 from apdu.errors import InputError
 from apdu.identity import LifeCycle
 from apdu.response import ResponseApdu
+from applet_model import unsettled
 from applet_model.card_state import Call, CardState
 from applet_model.decline import Decline
 from saifu.conformance.case import Case, NotHereError
@@ -338,7 +339,7 @@ def test_cases_find_the_card_in_their_state_wherever_others_have_left_it() -> No
 
 def refunds_only_with_room(right: Handler, card: CardState, call: Call) -> ResponseApdu:
     """A place that was kept for the record of a refund is not used."""
-    places = card.cells.history_capacity - sum(card.cells.unsettled_flags.get())
+    places = card.cells.history_capacity - len(unsettled.used(card))
     if card.cells.record.number() - card.credit.seen >= places:
         raise Decline(0x9507)
     return right(card, call)
