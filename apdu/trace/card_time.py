@@ -96,8 +96,8 @@ _WORK: dict[int, _Work] = {
     Ins.PUT_DATE: _Work(verify=1, writes=3),
     Ins.TERMINATE: _Work(verify=1, writes=3),
     Ins.VERIFY: _Work(writes=6),
-    Ins.CHANGE_REFERENCE_DATA: _Work(writes=6),
-    Ins.RESET_RETRY_COUNTER: _Work(writes=6),
+    Ins.CHANGE_REFERENCE_DATA: _Work(writes=9),
+    Ins.RESET_RETRY_COUNTER: _Work(writes=10),
     # card challenge, three session keys, card cryptogram; then the MAC and the host cryptogram
     Ins.INITIALIZE_UPDATE: _Work(mac=5, writes=3),
     Ins.EXTERNAL_AUTHENTICATE: _Work(mac=2, writes=6),
