@@ -42,9 +42,7 @@ def _connected(reader: str) -> Iterator[CardConnection]:
     """A card to look at; it stays in its reader."""
     slot = open_slot(reader)
     try:
-        connection = slot.connect()
-        with slot.transaction():
-            yield connection
+        yield slot.connect()
     finally:
         slot.close()
 

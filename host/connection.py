@@ -3,7 +3,6 @@
 A slot is the patent's connector (14, 15) together with the card control (19) that ejects the card.
 """
 
-from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
@@ -32,7 +31,11 @@ class Ejection(Enum):
 
 
 class CardSlot(Protocol):
-    """A place for one card."""
+    """A place for one card, which is held from ``connect`` to ``eject`` or ``close``.
+
+    Meanwhile no other program reaches it, and whatever ends that also resets the card: nothing stays selected, no PIN
+    verified, no channel open. There is no other way of letting a card go.
+    """
 
     @property
     def name(self) -> str:
@@ -40,22 +43,21 @@ class CardSlot(Protocol):
         ...
 
     def connect(self) -> CardConnection:
-        """Power the card on, or reset it, and return the way to it.
+        """Take the card, power it on or reset it, and return the way to it; one that is held is reset.
 
         Raises NoCardError, ReaderBusyError, NoReaderError or PcscUnavailableError.
         """
         ...
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Keep every other program off the card for the time of one purse operation."""
-        ...
-
     def eject(self) -> Ejection:
-        """Put the card out (S110, S313), or power it off where the reader cannot."""
+        """Let the card go and put it out (S110, S313), or power it off where the reader cannot.
+
+        Raises ReaderError when neither can be done.
+        """
         ...
 
     def close(self) -> None:
-        """Let go of the card and leave it in the slot."""
+        """Let the card go and leave it in the slot, without power; does nothing where none is held."""
         ...
 
 

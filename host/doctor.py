@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apdu.errors import ReaderError
-from host.pcsc import find_pyscard, list_readers
+from host.pcsc import list_readers
+from host.scard import find_pyscard
 from host.virtual.parts import find_driver, find_program
 
 __all__ = ["Finding", "diagnose"]

@@ -1,8 +1,7 @@
 """The one place where the host meets the card model: cards in this process, from memory or a file."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError, StoreError
@@ -118,11 +117,6 @@ class ModelSlot:
         if self._card is None:
             raise NoCardError(f"{self._name}: there is no card in it")
         self._card.tear(write, cut)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Nobody else can reach the card: nothing to lock."""
-        yield
 
     def eject(self) -> Ejection:
         """Put the card out of the slot."""

@@ -1,134 +1,30 @@
-"""Cards in PC/SC readers, on Linux, macOS and Windows. Only this file imports pyscard, and only when called.
-
-The plain functions of PC/SC are used rather than pyscard's classes, because their return codes say what
-became of a command. PC/SC has no time limit for a command: the reader and the card agree on one between them
-(ISO 7816-3 clause 11.3), so a ``timeout`` for a single command cannot be offered here.
-"""
+"""Cards in PC/SC readers, on Linux, macOS and Windows."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import TypeVar
 
-from apdu.errors import (
-    CardRemovedError,
-    CardResetError,
-    NoCardError,
-    NoReaderError,
-    OutcomeUnknownError,
-    PcscUnavailableError,
-    ReaderBusyError,
-    ReaderError,
-)
+from apdu.errors import CardRemovedError, NoReaderError, ReaderBusyError, ReaderError
 from apdu.protocol import Protocol as TransmissionProtocol
 from host.connection import CardConnection, Ejection
+from host.held_card import T0, HeldCard
+from host.patience import PATIENCE, GaveUpError, Patience, Worker
+from host.scard import NO_READERS, TIMEOUT, check, check_in_use, scard_api, unsigned
 
-__all__ = ["PcscSlot", "Reader", "find_pyscard", "find_reader", "list_readers"]
+__all__ = ["PcscSlot", "Reader", "find_reader", "list_readers"]
 
+ResultT = TypeVar("ResultT")
 
-class _Scard(Protocol):
-    """What is used of smartcard.scard, which has no types; each result begins with a return code."""
-
-    SCardEstablishContext: Callable[[int], tuple[int, int]]
-    SCardReleaseContext: Callable[[int], int]
-    SCardListReaders: Callable[[int, list[str]], tuple[int, list[str]]]
-    SCardGetStatusChange: Callable[[int, int, list[tuple[str, int]]], tuple[int, list[tuple[str, int, list[int]]]]]
-    SCardConnect: Callable[[int, str, int, int], tuple[int, int, int]]
-    SCardReconnect: Callable[[int, int, int, int], tuple[int, int]]
-    SCardDisconnect: Callable[[int, int], int]
-    SCardBeginTransaction: Callable[[int], int]
-    SCardEndTransaction: Callable[[int, int], int]
-    SCardTransmit: Callable[[int, int, list[int]], tuple[int, list[int]]]
-    SCardStatus: Callable[[int], tuple[int, str, int, int, list[int]]]
-    SCardGetErrorMessage: Callable[[int], str]
-    SCARD_PCI_T0: int
-    SCARD_PCI_T1: int
-
-
-_SCOPE_USER, _SHARE_SHARED, _T0, _T1 = 0, 2, 1, 2
-_LEAVE, _RESET, _EJECT = 0, 1, 3
+_SCOPE_USER = 0
 _STATE_UNAWARE, _STATE_CHANGED, _STATE_PRESENT = 0, 2, 0x20
-
-_SUCCESS = 0
-_INVALID_HANDLE, _NO_SERVICE, _SERVICE_STOPPED = 0x80100003, 0x8010001D, 0x8010001E
-_COMM_ERROR, _NO_READERS, _TIMEOUT = 0x80100013, 0x8010002E, 0x8010000A
-_SHARING_VIOLATION, _NO_SMARTCARD, _REMOVED_CARD, _RESET_CARD = 0x8010000B, 0x8010000C, 0x80100069, 0x80100068
-
-_SERVICE_LOST = {_INVALID_HANDLE, _NO_SERVICE, _SERVICE_STOPPED, _COMM_ERROR}
-"""What a call says after the service has ended or was restarted; which one depends on the call and system."""
-
-_NO_PCSC = "the PC/SC service does not answer: `saifu doctor` says what is missing"
-_BUSY = "another program has {reader} for itself: end it, or wait until it is done (gpg's scdaemon is one)"
-_DENIED = (
-    "access to {reader} is denied: on Linux polkit decides; it lets in who sits at the machine, "
-    "or whom a rule for org.debian.pcsc-lite.access_card names"
-)
-_GONE = "{reader} is not there any more: plug it in, and look at `saifu reader list`"
-_EMPTY = "there is no card in {reader}: put one in"
-_MUTE = "the card in {reader} does not answer: put it in the right way round, or clean its contacts"
-
-_MEANINGS: dict[int, tuple[type[ReaderError], str]] = {
-    0x80100009: (NoReaderError, _GONE),  # SCARD_E_UNKNOWN_READER
-    _SHARING_VIOLATION: (ReaderBusyError, _BUSY),
-    _NO_SMARTCARD: (NoCardError, _EMPTY),
-    0x8010000F: (ReaderError, "the card in {reader} speaks neither T=0 nor T=1"),  # SCARD_E_PROTO_MISMATCH
-    0x80100017: (NoReaderError, _GONE),  # SCARD_E_READER_UNAVAILABLE
-    _NO_SERVICE: (PcscUnavailableError, _NO_PCSC),
-    _SERVICE_STOPPED: (PcscUnavailableError, _NO_PCSC),
-    0x80100027: (PcscUnavailableError, _DENIED),  # SCARD_E_NO_ACCESS
-    _NO_READERS: (NoReaderError, "there is no reader: plug one in, or start `saifu reader run`"),
-    0x80100065: (ReaderError, "the reader {reader} does not work with this card"),  # SCARD_W_UNSUPPORTED_CARD
-    0x80100066: (NoCardError, _MUTE),  # SCARD_W_UNRESPONSIVE_CARD
-    0x80100067: (NoCardError, _MUTE),  # SCARD_W_UNPOWERED_CARD
-    _RESET_CARD: (CardResetError, "another program has reset the card in {reader}: start again"),
-    _REMOVED_CARD: (CardRemovedError, "the card was taken out of {reader}: put it in again"),
-    0x8010006A: (PcscUnavailableError, _DENIED),  # SCARD_W_SECURITY_VIOLATION
-}
-"""Return code, from outside a command: the error that it is, and what to do."""
-
-_NOT_SENT = {_SHARING_VIOLATION, _RESET_CARD} | ({_REMOVED_CARD} if sys.platform == "linux" else set())
-"""Codes of a command that surely has not reached the card.
-
-pcsc-lite looks for a removal before it sends. Other systems give the same code when the card is pulled out in
-the middle. SCARD_E_NO_SMARTCARD is from before and from the middle in pcsc-lite too: there, as after every
-code that is not in this set, the card may have acted.
-"""
-
-
-def _scard() -> _Scard:
-    try:
-        from smartcard import scard
-    except ImportError as error:
-        raise PcscUnavailableError(
-            f"PC/SC needs the Python package pyscard ({error}): `saifu doctor` says how to get it; "
-            "cards in files (--reader model:FILE) work without"
-        ) from None
-    api: _Scard = scard
-    return api
-
-
-def find_pyscard() -> Path:
-    """Return where pyscard lies; raises PcscUnavailableError."""
-    _scard()
-    return Path(sys.modules["smartcard"].__path__[0])
-
-
-def _fail(code: int, reader: str) -> NoReturn:
-    error, text = _MEANINGS.get(code, (ReaderError, f"{{reader}}: {_in_words(code)}"))
-    raise error(text.format(reader=reader))
-
-
-def _in_words(code: int) -> str:
-    return f"{_scard().SCardGetErrorMessage(code)} (PC/SC code {code:08X})"
-
-
-def _check(code: int, reader: str) -> None:
-    """PC/SC's codes are 32 bits without a sign on some systems and with one on others."""
-    if code & 0xFFFFFFFF != _SUCCESS:
-        _fail(code & 0xFFFFFFFF, reader)
+_LETTING_GO_SECONDS = 5.0
+"""A reset and the power off take less; more would be another program that has the card by then, or a mute one."""
+_NOT_OFF = "the card in {reader} could not be powered off: pull it out"
+_HANGS = "a command to the card in {reader} that was given up has not ended yet: pull the card out"
+_ENDING_SECONDS = 0.5
+"""Until a command has ended whose card was pulled out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,23 +45,23 @@ class Reader:
 
 @contextlib.contextmanager
 def _context() -> Iterator[int]:
-    code, context = _scard().SCardEstablishContext(_SCOPE_USER)
-    _check(code, "PC/SC")
+    code, context = scard_api().SCardEstablishContext(_SCOPE_USER)
+    check(code, "PC/SC")
     try:
         yield context
     finally:
-        _scard().SCardReleaseContext(context)
+        scard_api().SCardReleaseContext(context)
 
 
 def list_readers() -> list[Reader]:
     """Return the readers that there are, in PC/SC's order; raises PcscUnavailableError."""
     with _context() as context:
-        code, names = _scard().SCardListReaders(context, [])
-        if code & 0xFFFFFFFF == _NO_READERS or not names:
+        code, names = scard_api().SCardListReaders(context, [])
+        if unsigned(code) == NO_READERS or not names:
             return []
-        _check(code, "PC/SC")
-        code, states = _scard().SCardGetStatusChange(context, 0, [(name, _STATE_UNAWARE) for name in names])
-        _check(code, "PC/SC")
+        check(code, "PC/SC")
+        code, states = scard_api().SCardGetStatusChange(context, 0, [(name, _STATE_UNAWARE) for name in names])
+        check(code, "PC/SC")
     return [
         Reader(number, name, bytes(atr) if state & _STATE_PRESENT else None)
         for number, (name, state, atr) in enumerate(states)
@@ -190,16 +86,18 @@ def find_reader(text: str) -> Reader:
 class PcscSlot:
     """One PC/SC reader as a CardSlot, with a PC/SC context of its own: two slots never wait in turn.
 
-    After any error the slot can be used again: ``connect`` makes anew what was lost, the context too.
+    After any error the slot can be used again: ``connect`` makes anew what was lost.
     """
 
-    def __init__(self, name: str) -> None:
-        """``name`` is the reader's full name, see ``find_reader``; nothing is opened yet."""
+    def __init__(self, name: str, patience: Patience | None = None) -> None:
+        """``name`` is the reader's full name, see ``find_reader``; nothing is opened yet.
+
+        Without a ``patience`` it is that of the run.
+        """
         self._name = name
-        self._context: int | None = None
-        self._handle: int | None = None
-        self._protocol = _T1
-        self._transactions = 0
+        self._patience = patience or PATIENCE.get()
+        self._card: HeldCard | None = None
+        self._hung: Worker | None = None
 
     @property
     def name(self) -> str:
@@ -209,113 +107,58 @@ class PcscSlot:
     @property
     def protocol(self) -> TransmissionProtocol:
         """The transmission protocol that reader and card have agreed on; T=1 before ``connect``."""
-        return TransmissionProtocol.T0 if self._protocol == _T0 else TransmissionProtocol.T1
+        is_t0 = self._card is not None and self._card.protocol == T0
+        return TransmissionProtocol.T0 if is_t0 else TransmissionProtocol.T1
 
     def connect(self) -> CardConnection:
-        """Reset the card and return the way to it; within ``transaction``, the transaction holds on.
+        """Take the card, reset, and return the way to it; a card that is held already is reset.
 
-        The card is always reset: whether it was powered just now or by a program that left a file selected
-        and a PIN verified cannot be told apart. Waits for the end of another program's transaction, as PC/SC
-        does. Raises NoCardError, ReaderBusyError, NoReaderError or PcscUnavailableError.
+        Waits for other programs to let it go. Raises ReaderBusyError when that takes longer than the patience, or
+        while a command that was given up has not ended; NoCardError, NoReaderError or PcscUnavailableError.
         """
-        if not self._reset():
-            self._let_go()
-            self._open()
-            if not self._reset():
-                raise NoCardError(_MUTE.format(reader=self._name))
-            if self._transactions:
-                self._check(_scard().SCardBeginTransaction(self._card()))
-        return _PcscConnection(self)
+        if self._hung is not None and self._hung.hangs_after(_ENDING_SECONDS):
+            raise ReaderBusyError(_HANGS.format(reader=self._name))
+        if self._card is not None:
+            try:
+                self._do(self._card.reset)
+            except ReaderError:
+                if self._card is None:  # given up
+                    raise
+                self._let_go()  # the card that was held is gone: there may be another
+            else:
+                return _PcscConnection(self, self._card)
+        return _PcscConnection(self, self._take(self._patience))
 
-    def _reset(self) -> bool:
-        """Reset the card on the handle, which keeps its transaction; False if there is none any more."""
-        if self._handle is None:
-            return False
-        code, protocol = _scard().SCardReconnect(self._handle, _SHARE_SHARED, _T0 | _T1, _RESET)
-        if code & 0xFFFFFFFF == _SHARING_VIOLATION:
-            _check(code, self._name)
-        if code == _SUCCESS:
-            self._protocol = protocol
-        return code == _SUCCESS
-
-    def _open(self) -> None:
-        code = _INVALID_HANDLE if self._context is None else self._try_to_open(self._context)
-        if code in _SERVICE_LOST:  # the context is of a service that has ended since
-            self._release()
-            new_code, self._context = _scard().SCardEstablishContext(_SCOPE_USER)
-            self._check_new_context(new_code)
-            code = self._try_to_open(self._context)
-        self._check(code)
-
-    def _check_new_context(self, code: int) -> None:
-        if code != _SUCCESS:
-            self._context = None
-            _check(code, self._name)
-
-    def _try_to_open(self, context: int) -> int:
-        code, handle, protocol = _scard().SCardConnect(context, self._name, _SHARE_SHARED, _T0 | _T1)
-        if code == _SUCCESS:
-            self._handle, self._protocol = handle, protocol
-        return code & 0xFFFFFFFF
-
-    def _card(self) -> int:
-        if self._handle is None:
-            raise CardRemovedError(f"the card in {self._name} was let go: connect to it again")
-        return self._handle
-
-    def _check(self, code: int) -> None:
-        """As ``_check``, for a slot that was in use: a service that is lost was there before."""
-        if code & 0xFFFFFFFF in _SERVICE_LOST:
-            raise PcscUnavailableError(f"{self._restarted()}: connect to the card again")
-        _check(code, self._name)
-
-    def _restarted(self) -> str:
-        return f"the PC/SC service has stopped or was restarted while {self._name} was in use"
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Keep other programs off the card; may be nested, and may begin before ``connect``.
-
-        Waits until another program's transaction ends. Raises CardResetError or CardRemovedError if somebody
-        has been at the card since ``connect``.
-        """
-        if self._handle is not None and not self._transactions:
-            self._check(_scard().SCardBeginTransaction(self._handle))
-        self._transactions += 1
+    def _take(self, patience: Patience) -> HeldCard:
+        self._card = card = HeldCard(self._name)
         try:
-            yield
+            self._do(card.take, patience)
+        except BaseException:
+            self._let_go()
+            raise
+        return card
+
+    def _do(self, act: Callable[[], ResultT], patience: Patience | None = None) -> ResultT:
+        """Do something with the card that is held; what is given up, or left by Ctrl-C, is given up for good."""
+        card, patience = self._held(), patience or self._patience
+        try:
+            return card.worker.call(act, patience, card.waited_for)
+        except GaveUpError:
+            raise card.error(patience.seconds) from None
         finally:
-            self._transactions -= 1
-            if self._handle is not None and not self._transactions:
-                # no check: a transaction that cannot be ended has ended, with its card, reader or service
-                _scard().SCardEndTransaction(self._handle, _LEAVE)
+            if card.worker.hangs:
+                self._let_go()
 
-    def transmit(self, command: bytes) -> bytes:
-        """Send a command to the connected card, see CardConnection."""
-        pci = _scard().SCARD_PCI_T0 if self._protocol == _T0 else _scard().SCARD_PCI_T1
-        code, answer = _scard().SCardTransmit(self._card(), pci, list(self._as_sent(command)))
-        if code & 0xFFFFFFFF in _NOT_SENT:
-            _check(code, self._name)
-        if code != _SUCCESS or len(answer) < 2:  # vpcd's word for a card pulled out in the middle is no bytes
-            why = self._why_unknown(code & 0xFFFFFFFF)
-            raise OutcomeUnknownError(f"{why}; {OutcomeUnknownError.recovery}")
-        return bytes(answer)
+    def _held(self) -> HeldCard:
+        if self._card is None:
+            raise CardRemovedError(f"the card in {self._name} was let go: connect to it again")
+        return self._card
 
-    def atr(self) -> bytes:
-        """The connected card's answer to reset; empty if the card is gone. Raises CardRemovedError."""
-        code, _, _, _, atr = _scard().SCardStatus(self._card())
-        return bytes(atr) if code == _SUCCESS else b""
-
-    def _as_sent(self, command: bytes) -> bytes:
-        """At T=0 a command with data goes without its Le (ISO 7816-3 clause 12.2.1, case 4S)."""
-        with_data = len(command) > 5 and command[4]
-        return command[: 5 + command[4]] if self._protocol == _T0 and with_data else command
-
-    def _why_unknown(self, code: int) -> str:
-        if code in _SERVICE_LOST:
-            return self._restarted()
-        reason = _in_words(code) if code != _SUCCESS else "the card was taken out in the middle of it"
-        return f"a command was sent to the card in {self._name} and no answer came: {reason}"
+    def transmit(self, command: bytes, card: HeldCard) -> bytes:
+        """Send a command to ``card``, if it is held still; see CardConnection."""
+        if self._held() is not card:
+            raise CardRemovedError(f"the card in {self._name} was let go: connect to it again")
+        return self._do(lambda: card.transmit(command))
 
     def card_present(self) -> bool:
         """Return whether there is a card in the reader, whoever uses it."""
@@ -333,54 +176,59 @@ class PcscSlot:
 
     def _state(self, context: int, known: int, seconds: float) -> int:
         """The reader's state, once it is other than what is known or the time is over."""
-        code, states = _scard().SCardGetStatusChange(context, int(seconds * 1000), [(self._name, known)])
-        if code & 0xFFFFFFFF == _TIMEOUT:
+        code, states = scard_api().SCardGetStatusChange(context, int(seconds * 1000), [(self._name, known)])
+        if unsigned(code) == TIMEOUT:
             return known
-        _check(code, self._name)
+        check(code, self._name)
         return states[0][1]
 
     def eject(self) -> Ejection:
-        """Put the card out (S110, S313); on a reader that cannot, it is powered off."""
-        if self._handle is None:
-            try:
-                self._open()
-            except NoCardError:
+        """Put the card out (S110, S313); on a reader that cannot, it is reset and powered off.
+
+        Raises ReaderError when neither can be done: the card hangs, or another program has it.
+        """
+        if self._hung is not None and self._hung.hangs_after(0):
+            raise ReaderError(_NOT_OFF.format(reader=self._name))
+        if self._card is None:
+            if not self.card_present():
                 return Ejection.EJECTED
-        code = _scard().SCardDisconnect(self._card(), _EJECT)
-        self._handle = None
+            self._take(Patience(_LETTING_GO_SECONDS))
+        card = self._held()
+        if not self._let_go(eject=True):
+            raise ReaderError(_NOT_OFF.format(reader=self._name))
         if not self.card_present():
             return Ejection.EJECTED
-        self._check(code)
+        check_in_use(card.left, self._name)
         return Ejection.REMOVE_BY_HAND
 
     def close(self) -> None:
-        """Let go of the card and leave it in the slot, reset: no PIN stays verified for the next program."""
-        self._let_go(_RESET)
-        self._release()
+        """Let go of the card and leave it in the slot, reset and without power; one that hangs is told."""
+        if not self._let_go():
+            self._patience.tell(_NOT_OFF.format(reader=self._name))
 
-    def _let_go(self, disposition: int = _LEAVE) -> None:
-        """No checks here or in ``_release``: what cannot be given back is gone."""
-        if self._handle is not None:
-            _scard().SCardDisconnect(self._handle, disposition)
-        self._handle = None
-
-    def _release(self) -> None:
-        if self._context is not None:
-            _scard().SCardReleaseContext(self._context)
-        self._context = None
+    def _let_go(self, *, eject: bool = False) -> bool:
+        """Let go of what is held, if anything; False if it hangs, and is let go when it ends, or the process does."""
+        card, self._card = self._card, None
+        if card is None:
+            return True
+        card.given_up = True
+        if card.worker.leave(lambda: card.leave(eject), _LETTING_GO_SECONDS):
+            return True
+        self._hung = card.worker
+        return False
 
 
 class _PcscConnection:
-    """The connected card of a slot."""
+    """The card that a slot holds."""
 
-    def __init__(self, slot: PcscSlot) -> None:
-        self._slot = slot
+    def __init__(self, slot: PcscSlot, card: HeldCard) -> None:
+        self._slot, self._card = slot, card
 
     @property
     def atr(self) -> bytes:
-        """The card's answer to reset; empty if the card is gone. Raises CardRemovedError."""
-        return self._slot.atr()
+        """The card's answer to its reset; empty if it was gone by then."""
+        return self._card.atr
 
     def transmit(self, command: bytes) -> bytes:
         """Send a command, see CardConnection."""
-        return self._slot.transmit(command)
+        return self._slot.transmit(command, self._card)

@@ -7,7 +7,7 @@ before a byte reaches the file.
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from contextvars import ContextVar
 from io import FileIO
 from pathlib import Path
@@ -247,10 +247,6 @@ class RecordingSlot:
         )
         self._trace.write(Reset(recording.atr, self.name, self._now()))
         return recording
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """Keep every other program off the card, as the slot does."""
-        return self._inner.transaction()
 
     def eject(self) -> Ejection:
         """Put the card out, and write what became of it."""

@@ -5,7 +5,6 @@ are blanked on reading if the trace has them still, and what T=0 does to a comma
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -253,11 +252,6 @@ class ReplaySlot:
             raise MisbehaviourError(f"{self.name}: the trace has {len(played)} resets, and this is one more")
         self._connected += 1
         return ReplayConnection(played[self._connected - 1], self._recording)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Nobody else can reach the card: nothing to lock."""
-        yield
 
     def eject(self) -> Ejection:
         """Put the card out; the next ``connect`` is that of the card that was put in then."""

@@ -183,16 +183,15 @@ class _Replay:
 
     def run(self, recording: Recording) -> Iterator[_Result | str]:
         """Reset where the trace does, send in order; a text is a remark. Raises what the slot raises."""
-        with self._slot.transaction():
-            for number, session in enumerate(recording.sessions):
-                connection = self._slot.connect() if number else self._first
-                for redactor in (self._before, self._now):
-                    redactor.redact(Reset())
-                atr = connection.atr if isinstance(connection, TellsAtr) else b""
-                if atr and session.atr and atr != session.atr:
-                    yield f"the answer to reset is {_hex(atr)}; recorded was {_hex(session.atr)}"
-                for each in session.exchanges:
-                    yield self._send(each, connection)
+        for number, session in enumerate(recording.sessions):
+            connection = self._slot.connect() if number else self._first
+            for redactor in (self._before, self._now):
+                redactor.redact(Reset())
+            atr = connection.atr if isinstance(connection, TellsAtr) else b""
+            if atr and session.atr and atr != session.atr:
+                yield f"the answer to reset is {_hex(atr)}; recorded was {_hex(session.atr)}"
+            for each in session.exchanges:
+                yield self._send(each, connection)
 
     def _send(self, each: Recorded, connection: CardConnection) -> _Result:
         """After another status word the card is in another state: nothing is sent that may change it."""

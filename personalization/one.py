@@ -78,9 +78,8 @@ def personalize_card(slot: CardSlot, letter: Letter, profile: Profile, master: M
     data = IssuerData(profile.parameters(card, line.unit), line.public_keys, *codes)
     try:
         connection = slot.connect()
-        with slot.transaction():
-            require_blank(PurseSession(connection))
-            session = IssuerSession(connection, keys_of(master))
-            session.personalize(data, lambda point: line.certify(card, point))
+        require_blank(PurseSession(connection))
+        session = IssuerSession(connection, keys_of(master))
+        session.personalize(data, lambda point: line.certify(card, point))
     finally:
         slot.close()

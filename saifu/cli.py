@@ -13,6 +13,7 @@ import typer
 from apdu.errors import InputError, SaifuError, StoreError
 from host.card_cli import UnexpectedAnswerError
 from host.console import say
+from host.patience import PATIENCE, PATIENCE_SECONDS, Patience
 from host.recording import TRACE, TraceFile
 from host.terminal.line import CenterLine
 from personalization.desk import IssuerDesk
@@ -70,6 +71,12 @@ def root(
     trace: Annotated[
         Path | None, typer.Option("--trace", help="Record what goes to cards and comes back, without PINs and keys.")
     ] = None,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=1, max=3600, help="Seconds to wait for a card that does not answer, or a reader that others hold."
+        ),
+    ] = int(PATIENCE_SECONDS),
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -79,6 +86,7 @@ def root(
     if trace == Path("-"):
         raise InputError("--trace - : a trace goes on while the command prints, and needs a file of its own")
     TRACE.set(context.with_resource(TraceFile(trace, f"saifu {__version__}")) if trace else None)
+    PATIENCE.set(Patience(patience, lambda text: say(text, error=True)))
     context.obj = FrontDoor(home or Path(typer.get_app_dir("saifu")))
 
 

@@ -176,9 +176,7 @@ class Demo:
         """A card on its own, without a terminal's flow."""
         found = self._table.put(slot, self._images[name])
         try:
-            connection = found.connect()
-            with found.transaction():
-                yield PurseSession(connection)
+            yield PurseSession(found.connect())
         finally:
             found.close()
             self._table.take(slot)

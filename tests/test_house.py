@@ -33,8 +33,12 @@ ARROWS = {
 CARD_ADAPTER = "host/model.py"
 """The one file of the host that knows the card model."""
 
-PYSCARD_ADAPTER = "host/pcsc.py"
+PYSCARD_ADAPTER = "host/scard.py"
 """The one file that knows pyscard, which is optional."""
+
+LETTING_GO = "host/held_card.py"
+"""The one file that lets go of a card in a reader, in the one way that leaves nothing behind."""
+LETS_GO = {"SCardDisconnect", "SCardEndTransaction"}
 
 POSIX_FILES = frozenset({"host/virtual/control.py", "host/virtual/daemon.py", "host/virtual/serial_reader.py"})
 """Files for POSIX systems alone; the others import them in functions, or under a test of the platform."""
@@ -143,6 +147,12 @@ def own_pyscard(file: Source) -> Iterator[str]:
             yield f"{file.name}:{line} imports pyscard"
 
 
+def one_way_out(file: Source) -> Iterator[str]:
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Attribute) and node.attr in LETS_GO and file.name != LETTING_GO:
+            yield f"{file.name}:{node.lineno} lets go of a card by itself"
+
+
 def no_star(file: Source) -> Iterator[str]:
     for node in ast.walk(file.tree):
         if isinstance(node, ast.ImportFrom) and (node.level or node.names[0].name == "*"):
@@ -216,7 +226,7 @@ def missing_exports(module: ModuleType) -> list[str]:
 
 
 Rule = Callable[[Source], Iterator[str]]
-OF_ROOMS: list[Rule] = [arrows, own_pyscard, documented, portable]
+OF_ROOMS: list[Rule] = [arrows, own_pyscard, one_way_out, documented, portable]
 OF_ALL: list[Rule] = [no_star, short_functions, short_files, telling_names, typed]
 
 # --- the rules bite ----------------------------------------------------------------------------------------
@@ -229,6 +239,8 @@ BAD: list[tuple[Rule, str, str]] = [
     (arrows, "saifu/demo.py", "from tests import bench"),
     (own_pyscard, "host/readers.py", "def f():\n    from smartcard.System import readers"),
     (own_pyscard, "saifu/doctor.py", "import smartcard"),
+    (one_way_out, "host/pcsc.py", "scard_api().SCardDisconnect(1, 0)"),
+    (one_way_out, "host/pcsc.py", "end = scard_api().SCardEndTransaction"),
     (no_star, "host/session.py", "from apdu.status import *"),
     (no_star, "host/session.py", "from ..applet_model import card"),
     (short_functions, "apdu/ber.py", "def f():\n" + "    f()\n" * LONGEST_FUNCTION),
@@ -253,7 +265,8 @@ BAD: list[tuple[Rule, str, str]] = [
 GOOD: list[tuple[Rule, str, str]] = [
     (arrows, "host/model.py", "from applet_model.card import Card\nfrom host import session"),
     (arrows, "saifu/demo.py", "import center.ledger, personalization, json"),
-    (own_pyscard, "host/pcsc.py", "from smartcard.System import readers"),
+    (own_pyscard, "host/scard.py", "from smartcard.System import readers"),
+    (one_way_out, "host/held_card.py", "scard_api().SCardDisconnect(1, 0)"),
     (documented, "apdu/ber.py", '"""Said."""\ndef _f(): ...'),
     (portable, "host/session.py", "import sys\nif sys.platform == 'linux':\n    import fcntl"),
     (portable, "host/session.py", "try:\n    import fcntl\nexcept ImportError:\n    fcntl = None"),
@@ -313,7 +326,7 @@ def test_room_ships_its_types(room: str) -> None:
 
 
 def test_listed_files_exist() -> None:
-    listed = [CARD_ADAPTER, PYSCARD_ADAPTER, *POSIX_FILES]
+    listed = [CARD_ADAPTER, PYSCARD_ADAPTER, LETTING_GO, *POSIX_FILES]
     assert [name for name in listed if not (ROOT / name).is_file()] == []
 
 

@@ -57,20 +57,15 @@ class Terminal:
 
     @contextmanager
     def cards(self, slots: Sequence[CardSlot], out: Step) -> Iterator[list[PurseSession]]:
-        """Power and lock the cards of some slots, always in the order of their names; eject them after it."""
+        """Take the cards of some slots, always in the order of their names; eject them after it, whatever happens."""
         self.store.refresh()
         if len({slot.name for slot in slots}) != len(slots):
             raise RefusedError("two slots are needed, with a card in each")
-        try:
-            with ExitStack() as stack:
-                connections = {}
-                for slot in sorted(slots, key=lambda slot: slot.name):
-                    connections[slot.name] = slot.connect()
-                    stack.enter_context(slot.transaction())
-                yield [PurseSession(connections[slot.name]) for slot in slots]
-        finally:
-            for slot in slots:
-                self._eject(slot, out)
+        with ExitStack() as stack:
+            for slot in reversed(slots):
+                stack.callback(self._eject, slot, out)
+            connections = {slot.name: slot.connect() for slot in sorted(slots, key=lambda slot: slot.name)}
+            yield [PurseSession(connections[slot.name]) for slot in slots]
 
     def _eject(self, slot: CardSlot, out: Step) -> None:
         """Put a card out; a reader that is gone must not hide what went wrong before."""

@@ -13,6 +13,9 @@ __all__ = ["SimulatedCard", "VpcdLink", "connect"]
 
 _POWER_OFF, _POWER_ON, _RESET, _GIVE_ATR = b"\0", b"\1", b"\2", b"\4"
 
+_NO_POWER = b"\x6f\x00"
+"""No precise diagnosis (ISO 7816-4 clause 5.6): a card without power says nothing, but the driver wants an answer."""
+
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 """Linux only; pcscd and its drivers are for the most part found there too."""
 
@@ -84,7 +87,7 @@ class VpcdLink:
 
     def _answer(self, message: bytes) -> bytes | None:
         if len(message) > 1:
-            return self._card.transmit(message)
+            return self._card.transmit(message) if self._powered else _NO_POWER
         if message == _GIVE_ATR:
             return self._give_atr()
         if message in (_POWER_ON, _RESET):

@@ -211,8 +211,7 @@ def _run(cards: _Cards, cases: list[Case], quiet: bool) -> Running:
         if cards.in_turn:
             running.afresh = lambda: Stand(cards.first())
         try:
-            with subject.slot.transaction():
-                running.run()
+            running.run()
         finally:
             subject.slot.close()
     return running

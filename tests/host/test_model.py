@@ -70,8 +70,7 @@ def test_an_ejected_card_is_out_a_closed_one_is_not() -> None:
     slot.connect()
     slot.close()
     slot.connect()
-    with slot.transaction():
-        assert slot.eject() is Ejection.EJECTED
+    assert slot.eject() is Ejection.EJECTED
     with pytest.raises(NoCardError):
         slot.connect()
 

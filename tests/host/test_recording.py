@@ -96,8 +96,7 @@ def test_the_answer_to_reset_is_written_where_it_is_known(path: Path) -> None:
 def test_a_slot_stays_a_slot(path: Path) -> None:
     with TraceFile(path, PROGRAM) as trace:
         slot = RecordingSlot(ISSUER.purse(1), trace, clock=ticking())
-        with slot.transaction():
-            assert PurseSession(slot.connect()).selected.status.balance == 0
+        assert PurseSession(slot.connect()).selected.status.balance == 0
         slot.close()
         assert slot.eject() is Ejection.EJECTED
         with pytest.raises(NoCardError):

@@ -108,8 +108,7 @@ def test_each_connect_goes_to_the_next_reset_whatever_is_left_before_it() -> Non
 
 def test_it_is_a_slot() -> None:
     slot = ReplaySlot(recording(ONE))
-    with slot.transaction():
-        assert slot.connect().transmit(ONE.command) == ONE.response
+    assert slot.connect().transmit(ONE.command) == ONE.response
     assert slot.eject() is Ejection.EJECTED
     slot.close()
 

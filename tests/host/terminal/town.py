@@ -1,7 +1,6 @@
 """A town for terminals: a real center with its float and its line, real cards, and what a terminal is made of."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
@@ -143,9 +142,6 @@ class HookedSlot:
     def transmit(self, command: bytes) -> bytes:
         assert self._connection is not None
         return self._hook(command, self._connection.transmit)
-
-    def transaction(self) -> AbstractContextManager[None]:
-        return self._slot.transaction()
 
     def eject(self) -> Ejection:
         self.ejected += 1

@@ -10,7 +10,6 @@ import pytest
 
 from apdu.errors import (
     CardRemovedError,
-    CardResetError,
     NoCardError,
     NoReaderError,
     OutcomeUnknownError,
@@ -38,14 +37,6 @@ def slot(reader: VirtualReader, images: list[Path]) -> Iterator[PcscSlot]:
     assert slot.wait_for_card(seconds=SECONDS)
     yield slot
     slot.close()
-
-
-@pytest.fixture
-def other(slot: PcscSlot) -> Iterator[PcscSlot]:
-    """What another program has of the same reader."""
-    other = PcscSlot(slot.name)
-    yield other
-    other.close()
 
 
 @pytest.mark.usefixtures("slot")
@@ -119,14 +110,6 @@ def test_a_reader_that_is_gone_is_named() -> None:
         PcscSlot("ACME 3000").connect()
 
 
-def test_a_reset_by_another_program_is_told_and_not_papered_over(slot: PcscSlot, other: PcscSlot) -> None:
-    connection = slot.connect()
-    other.connect()
-    with pytest.raises(CardResetError, match="saifu virtual reader 00 00"):
-        connection.transmit(HELLO)
-    assert slot.connect().transmit(HELLO) == HELLO + OK
-
-
 def test_another_program_that_has_the_reader_for_itself_is_told(slot: PcscSlot) -> None:
     with exclusive(slot.name), pytest.raises(ReaderBusyError, match=r"saifu virtual reader 00 00.*end it"):
         slot.connect()
@@ -161,55 +144,6 @@ class exclusive:  # noqa: N801  (reads as a word)
 def talk(line: list[str], **environment: str) -> "subprocess.Popen[str]":
     pipe = subprocess.PIPE
     return subprocess.Popen(line, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=os.environ | environment)
-
-
-def test_a_transaction_keeps_others_out_and_outlives_a_reset(slot: PcscSlot) -> None:
-    rival = Rival(slot.name)
-    with slot.transaction():  # begins before there is a connection
-        slot.connect()
-        assert rival.tries() == "ReaderBusyError"
-        slot.connect()
-        assert rival.tries() == "ReaderBusyError"
-        with slot.transaction():
-            pass
-        assert rival.tries() == "ReaderBusyError"
-    assert rival.tries() == "CardResetError"
-    rival.ends()
-
-
-class Rival:
-    """Another program at the same card: connects at once, then sends a command each time that it is told."""
-
-    program = """if True:
-        import sys
-        from apdu.errors import SaifuError
-        from host.pcsc import PcscSlot
-        connection = PcscSlot(sys.argv[1]).connect()
-        print("connected", flush=True)
-        for line in sys.stdin:
-            try:
-                print(connection.transmit(bytes.fromhex(line)).hex(), flush=True)
-            except SaifuError as error:
-                print(type(error).__name__, flush=True)
-    """
-
-    def __init__(self, name: str) -> None:
-        line = [sys.executable, "-c", self.program, name]
-        self._process = talk(line, PCSCLITE_NO_BLOCKING="1")
-        assert self._said() == "connected"
-
-    def _said(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def tries(self) -> str:
-        assert self._process.stdin is not None
-        self._process.stdin.write(HELLO.hex() + "\n")
-        self._process.stdin.flush()
-        return self._said()
-
-    def ends(self) -> None:
-        self._process.communicate(timeout=120)
 
 
 def test_a_card_that_dies_in_mid_command_leaves_the_outcome_unknown(slot: PcscSlot) -> None:
@@ -261,9 +195,10 @@ def test_a_daemon_that_dies_in_use_is_told_apart_and_the_next_one_is_found(
     assert slot.connect().transmit(HELLO) == HELLO + OK
 
 
-def test_a_transaction_does_not_outlive_its_daemon_and_says_so(reader: VirtualReader, slot: PcscSlot) -> None:
+def test_a_card_is_not_held_beyond_its_daemon_and_that_is_told(reader: VirtualReader, slot: PcscSlot) -> None:
     slot.connect()
     reader.pcscd.stop()
     reader.pcscd.start()
-    with pytest.raises(PcscUnavailableError, match=r"restarted.*connect"), slot.transaction():
-        pytest.fail("there is no transaction")
+    assert slot.wait_for_card(seconds=SECONDS)
+    with pytest.raises(PcscUnavailableError, match=r"restarted.*connect"):
+        slot.eject()

@@ -103,6 +103,12 @@ def test_a_reset_begins_a_new_session(driver: Driver) -> None:
     assert [driver.hears() for _ in range(3)] == [b"\x01" + OK, b"\x02" + OK, b"\x01" + OK]
 
 
+def test_a_card_without_power_hears_no_command(driver: Driver) -> None:
+    for message in (ON, OFF, COUNT, ON, COUNT):
+        driver.says(message)
+    assert [driver.hears() for _ in range(2)] == [b"\x6f\x00", b"\x01" + OK]
+
+
 class AckCounter(socket.socket):
     """A socket that knows how often it was asked to acknowledge at once, and how often it received."""
 
