@@ -7,7 +7,7 @@ COMMANDS = {
     "card": "host.card_cli:app",
     "terminal": "host.blacklist_cli:app",
     "remit": "host.terminal_cli:remit",
-    "pos": "host.terminal_cli:pos_app",
+    "pos": "host.pos_cli:app",
     "atm": "host.atm_cli:app",
     "trace": "host.trace_cli:app",
     "apdu": "host.card_cli:apdu_command",

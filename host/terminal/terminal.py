@@ -157,11 +157,13 @@ class Terminal:
         same = [torn for torn in ended if torn.credited and (torn.payer, torn.amount) == (payer.card, amount)]
         arrived = next((torn for torn in same if torn.arrived), None)
         if same and arrived is None:
-            raise FinishedBeforeError(
-                f"a transfer of {self.money(amount)} between these cards was cut before and is finished now; "
-                "if another one is wanted, begin again"
-            )
+            raise FinishedBeforeError(self.finished_before(amount))
         return arrived
+
+    def finished_before(self, amount: int) -> str:
+        """What a FinishedBeforeError says of a transfer of ``amount`` minor units."""
+        cut = f"a transfer of {self.money(amount)} between these cards was cut before and is finished now"
+        return f"{cut}; if another one is wanted, begin again"
 
     def ask_pin(self, payer: PurseSession, amount: int, reason: str) -> AskPin:
         """How a transfer of ``amount`` minor units asks for the PIN of the payer's card at this terminal."""

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from apdu.errors import CardError, MisbehaviourError, ReaderError, RefusedError
 from apdu.identity import CardId
 from apdu.messages import Refusal, Value
-from apdu.objects import UnsettledEntry
+from apdu.objects import Request, UnsettledEntry
 from apdu.status import StatusError, StatusWord, tries_left
 from host.session import Answer, Paid, PurseSession, Requested
 
-__all__ = ["AskPin", "Transfer", "resume", "transfer"]
+__all__ = ["AskPin", "Begin", "Transfer", "resume", "transfer"]
 
 AskPin = Callable[[int | None], bytes]
 """Asks for the PIN; told how many tries are left after a wrong one, or None the first time."""
+
+Begin = Callable[[Request], None]
+"""Is told the payee's request before anything is paid for it; what it raises ends the transfer, and nothing moves."""
 
 _TRIES_MOST = 15
 """A PIN has at most 15 tries, so after the first wrong one at most 14 are left."""
@@ -23,18 +26,31 @@ _TRIES_MOST = 15
 class Transfer:
     """A transfer that is over for the payee; unsettled until the payer's card has the receipt.
 
-    ``arrived`` says that the money reached the payee in this operation, and not before a cut.
+    ``counter`` is the payer's, ``request`` the payee's number of it. ``arrived`` says that the money reached the payee
+    in this operation, and not before a cut.
     """
 
     payer: CardId
     amount: int
     counter: int
+    request: int
     credited: bool
     settled: bool
     arrived: bool
 
 
-def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pin: AskPin) -> Transfer:
+def _nothing_to_begin(_request: Request) -> None:
+    """Most terminals keep no book of what they do."""
+
+
+def transfer(
+    payer: PurseSession,
+    payee: PurseSession,
+    amount: int,
+    now: int,
+    pin: AskPin,
+    begin: Begin = _nothing_to_begin,
+) -> Transfer:
     """Move ``amount`` minor units; ``pin`` is asked only when the payer's card wants it.
 
     Raises RefusedError when the payee refuses (the money is back on the payer's purse), StatusError when
@@ -42,6 +58,7 @@ def transfer(payer: PurseSession, payee: PurseSession, amount: int, now: int, pi
     """
     requested = payee.request(amount, payer.card, now)
     _check_requested(requested, payee, amount)
+    begin(requested.request)
     paid = _pay(payer, requested, now, pin)
     _check_paid(paid, payer, payee, requested)
     done = _deliver(payer, payee, paid, now, is_open=True)
@@ -100,7 +117,8 @@ def _deliver(payer: PurseSession, payee: PurseSession, paid: Paid, now: int, *, 
     value = paid.value.body
     credited = not isinstance(answer.body, Refusal)
     settled = _settle(payer, answer, now)
-    return Transfer(payer.card, value.amount, value.counter, credited, settled, arrived=credited and is_open)
+    arrived = credited and is_open
+    return Transfer(payer.card, value.amount, value.counter, value.request, credited, settled, arrived)
 
 
 def _settle(payer: PurseSession, answer: Answer, now: int) -> bool:

@@ -39,6 +39,16 @@ def test_a_command_loads_nothing_slow_that_it_does_not_need(words: str) -> None:
     assert not found & SLOW
 
 
+@pytest.mark.parametrize("words", ["pos sell", "pos sales", "remit"])
+def test_terminals_need_no_database_of_the_centers(words: str) -> None:
+    assert "sqlalchemy" not in loaded(*words.split())
+
+
+def test_who_keeps_no_sales_loads_no_database() -> None:
+    assert not loaded("remit") & {"sqlalchemy", "sqlite3"}
+    assert "sqlite3" in loaded("pos", "sell")
+
+
 def test_what_a_command_needs_is_loaded_for_it() -> None:
     assert {"sqlalchemy", "numpy", "httpx"} <= loaded("center", "init")
 

@@ -111,7 +111,7 @@ class Sale(TwoCards):
         with suppress(FinishedBeforeError):
             self.run(IN_PEACE)
         sales, merchant = self.town.sales(f"sales {self.number}"), self.copies[PAYEE]
-        assert sales.amount(merchant.id) == merchant.balance == AMOUNT * len(sales.history(merchant.id))
+        assert sales.amount(merchant.id) == merchant.balance == AMOUNT * sales.count(merchant.id)
         sales.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from apdu.commands import BY_INS, Ins
 from apdu.errors import MisbehaviourError, RefusedError
-from apdu.identity import CardId, LifeCycle
+from apdu.identity import CardId, LifeCycle, Role
 from apdu.messages import Receipt, Refusal, Signed, Value
 from apdu.objects import PurseStatus, Request
 from apdu.payload import Tag, pack, unpack
@@ -102,7 +102,7 @@ def test_a_listed_card_under_another_name_gets_no_business(desk: Desk, town: Tow
 @pytest.mark.parametrize("name", ["lying balance", "lying count of unsettled transfers"])
 def test_a_lying_status_moves_no_money(town: Town, name: str) -> None:
     desk = Desk(town)
-    desk.payer = town.card(AMOUNT - 1)
+    desk.payer, desk.payee = town.card(AMOUNT - 1), town.card(role=Role.MERCHANT)
 
     def lie(answer: bytes) -> bytes:
         true = PurseStatus(LifeCycle.ACTIVE, 0, AMOUNT - 1, 0).encode()

@@ -11,35 +11,16 @@ from apdu.identity import LifeCycle, Role
 from apdu.messages import CheckOrder
 from apdu.status import StatusError, StatusWord
 from center.editions import report_stolen
-from center.line import LocalLine, check_order
+from center.line import check_order
 from center.settings import CreditTerms
-from host.session import PurseSession
 from host.terminal.credit_check import CreditCheckUnit
 from host.terminal.pos import InsufficientMoneyError
-from host.terminal.sales import SalesStore
-from host.terminal.terminal import FinishedBeforeError, ListedCardError
-from host.terminal.transfer import Transfer
-from tests.host.terminal.faults import Lost
-from tests.host.terminal.town import MONTH, Card, HookedSlot, Keypad, Town
+from host.terminal.terminal import ListedCardError
+from tests.host.terminal.shop import CHECKED, Shop
+from tests.host.terminal.town import MONTH, HookedSlot, Keypad, Town
 from tests.issuer import NOW, PIN
 
-CHECKED = ["S301", "S302", "S303", "S304", "S305", "S306"]
 SOLD = [*CHECKED, "S307", "S309", "S310", "S312", "S313", "S313"]
-
-
-class Shop:
-    """A POS with a merchant's card in it."""
-
-    def __init__(self, town: Town) -> None:
-        self.town, self.merchant = town, town.card(role=Role.MERCHANT)
-        self.sales = town.sales()
-
-    def sell(self, customer: Card, amount: int, line: LocalLine | None = None) -> Transfer:
-        return self.town.pos().sell(customer.slot("customer"), self.merchant.slot("till"), amount, self.sales, line)
-
-    @property
-    def amount(self) -> int:
-        return self.sales.amount(self.merchant.id)
 
 
 @pytest.fixture
@@ -70,8 +51,8 @@ def test_sales_amount_and_sales_history(town: Town, shop: Shop) -> None:
     first, second = town.card(1000), town.card(1000)
     shop.sell(first, 250)
     shop.sell(second, 100)
-    history = [(sale.record, sale.customer, sale.amount) for sale in shop.sales.history(shop.merchant.id)]
-    assert history == [(2, second.id, 100), (1, first.id, 250)]
+    history = [(sale.request, sale.customer, sale.counter, sale.amount) for sale in shop.history]
+    assert history == [(2, second.id, 1, 100), (1, first.id, 1, 250)]
     assert shop.sales.merchants() == [shop.merchant.id]
 
 
@@ -137,101 +118,6 @@ def test_the_head_is_carried_to_the_customer(town: Town, shop: Shop) -> None:
     edition = town.publish()
     shop.sell(customer, 100)
     assert customer.look().get_head() == edition.head
-
-
-# --- what was cut ------------------------------------------------------------------------------------------
-
-
-def tear_payment(customer: Card, merchant: Card, amount: int) -> None:
-    """The customer's card is pulled out right after PAY."""
-    payer, payee = customer.look(), merchant.look()
-    payer.pay(payee.request(amount, payer.card, NOW), NOW)
-
-
-def test_the_same_sale_again_finishes_the_payment_and_pays_once(town: Town, shop: Shop) -> None:
-    customer = town.card(1000)
-    tear_payment(customer, shop.merchant, 250)
-    assert shop.sell(customer, 250).settled
-    assert town.screen.steps == [*CHECKED, "S312", "S313", "S313"]
-    assert town.screen.says("a transfer of 2.50 EUR that was cut is finished")
-    assert (customer.balance, customer.unsettled, shop.amount) == (750, 0, 250)
-
-
-def test_another_sale_after_a_cut_one_pays_both(town: Town, shop: Shop) -> None:
-    customer = town.card(1000)
-    tear_payment(customer, shop.merchant, 250)
-    shop.sell(customer, 100)
-    assert (customer.balance, shop.amount) == (650, 350)
-
-
-def test_a_sale_that_only_lacks_its_receipt_pays_for_nothing_more(town: Town, shop: Shop) -> None:
-    customer = town.card(1000)
-    slot = HookedSlot(customer.slot("customer"), Lost(answered=False, ins=Ins.SETTLE))
-    done = town.pos().sell(slot, shop.merchant.slot("till"), 250, shop.sales)
-    assert (done.credited, done.settled, shop.amount) == (True, False, 250)
-    with pytest.raises(FinishedBeforeError, match="begin again"):
-        shop.sell(customer, 250)
-    assert (customer.balance, customer.unsettled, shop.amount) == (750, 0, 250)
-    shop.sell(customer, 250)
-    assert (customer.balance, customer.unsettled, shop.amount) == (500, 0, 500)
-
-
-def test_a_paid_sale_is_no_failure_when_it_cannot_be_booked(town: Town, shop: Shop) -> None:
-    """The till's card is gone while the stores read it: the customer has paid, and is not asked to pay again."""
-    customer = town.card(1000)
-    till = HookedSlot(shop.merchant.slot("till"), Lost(answered=False, ins=Ins.READ_RECORD))
-    assert town.pos().sell(customer.slot("customer"), till, 250, shop.sales).settled
-    assert town.screen.says("not booked yet")
-    assert shop.amount == 0
-    shop.sell(customer, 100)
-    assert (customer.balance, shop.amount) == (650, 350)
-
-
-def test_money_that_came_back_can_be_spent_in_the_same_sale(town: Town, shop: Shop) -> None:
-    customer, other = town.card(250), town.card(100)
-    tear_payment(customer, shop.merchant, 250)
-    shop.sell(other, 100)
-    shop.sell(customer, 200)
-    assert town.screen.says("a transfer of 2.50 EUR that was cut is refused and paid back")
-    assert (customer.balance, shop.amount) == (50, 300)
-
-
-def test_money_that_the_shop_owes_is_paid_first(town: Town, shop: Shop) -> None:
-    customer = town.card(1000)
-    shop.sell(customer, 500)
-    tear_payment(shop.merchant, customer, 300)
-    shop.sell(customer, 800)
-    assert (customer.balance, shop.merchant.balance, shop.merchant.unsettled) == (0, 1000, 0)
-
-
-def test_a_payment_older_than_the_merchants_history_waits_for_the_center(town: Town, shop: Shop) -> None:
-    shop.merchant = town.card(role=Role.MERCHANT, history=8)
-    customer, others = town.card(1000), town.card(1000)
-    payer, payee = customer.look(), shop.merchant.look()
-    payee.receive(payer.pay(payee.request(250, payer.card, NOW), NOW), NOW)
-    for _ in range(9):
-        shop.sell(others, 10, town.line)
-    shop.sell(customer, 100)
-    assert (customer.balance, customer.unsettled, shop.amount) == (650, 250, 440)
-    town.atm().renew(customer.slot("atm"), town.line)
-    assert (customer.balance, customer.unsettled) == (650, 0)
-
-
-class DeadPos(SalesStore):
-    """A POS whose power fails right before it writes the sale down."""
-
-    def update(self, merchant: PurseSession) -> int:
-        raise SystemExit(f"the POS has no power; the sale stands on card {merchant.card}")
-
-
-def test_a_pos_that_dies_before_s312_catches_up_from_the_card(town: Town, shop: Shop, tmp_path: Path) -> None:
-    customer = town.card(1000)
-    with pytest.raises(SystemExit):
-        town.pos().sell(customer.slot("customer"), shop.merchant.slot("till"), 250, DeadPos(tmp_path / "sales.sqlite"))
-    assert shop.amount == 0
-    assert town.pos().open_till(shop.merchant.slot("till"), shop.sales) == 1
-    assert town.pos().open_till(shop.merchant.slot("till"), shop.sales) == 0
-    assert (shop.amount, len(shop.sales.history(shop.merchant.id))) == (250, 1)
 
 
 # --- credit on the way [0030], the check unit [0034] ---------------------------------------------------------

@@ -112,8 +112,8 @@ def balances(*purses: PurseSession) -> list[int]:
 
 def test_a_transfer_tells_what_it_was() -> None:
     payer, payee = sessions()
-    assert transfer(payer, payee, 100, NOW, no_pin) == Transfer(payer.card, 100, 1, True, True, arrived=True)
-    assert transfer(payer, payee, 50, NOW, no_pin) == Transfer(payer.card, 50, 2, True, True, arrived=True)
+    assert transfer(payer, payee, 100, NOW, no_pin) == Transfer(payer.card, 100, 1, 1, True, True, arrived=True)
+    assert transfer(payer, payee, 50, NOW, no_pin) == Transfer(payer.card, 50, 2, 2, True, True, arrived=True)
 
 
 def test_a_refused_transfer_says_that_the_money_is_back() -> None:
