@@ -93,8 +93,12 @@ class _Clock:
 class _DemoInput:
     """Everybody in the demo has the same PIN."""
 
+    def __init__(self) -> None:
+        self.asked = 0
+
     def pin(self, _reason: str) -> bytes:
         """The PIN of the demo."""
+        self.asked += 1
         return pin_block(_PIN)
 
 
@@ -120,6 +124,7 @@ class Demo:
         ("insertion_check", "3", "check at insertion, balance and history"),
         ("pos_sale", "5", "Botan buys something in the shop"),
         ("pos_too_little", "5", "Botan wants something that costs too much"),
+        ("pin_sum", "2", "small payments add up: then one of 5.00 wants the PIN, and the next none"),
         ("torn_transfer", "2", "a card is pulled out in the middle, and finished later"),
         ("credit_expired", "7", "a month later, without valid credit, a card refuses"),
         ("credit_renewed", "7", "the ATM renews it, and the card pays again"),
@@ -237,7 +242,7 @@ class Demo:
         return edition
 
     def _load(self) -> dict[str, Any]:
-        amounts = {"Aoi": 100_00, "Botan": 20_00}
+        amounts = {"Aoi": 300_00, "Botan": 20_00}
         for name, amount in amounts.items():
             self._atm.load(self._put(1, name), amount, self._line)
             self._table.take(1)
@@ -263,6 +268,21 @@ class Demo:
         with expect_error(InsufficientMoneyError, "the card paid what it does not hold") as errors:
             self._pos.sell(self._put(1, "Botan"), self._put(2, _SHOP), 49_00, self._sales)
         return {"refused": str(errors[0])}
+
+    def _pin_sum(self) -> dict[str, Any]:
+        """Aoi has paid 12.50 without the PIN, and 150.00 may be in all: the fourth payment from here is too much."""
+        asked = []
+        for amount in (45_00, 45_00, 45_00, 5_00, 5_00):
+            before = self._input.asked
+            self._terminal.remit(self._put(1, "Aoi"), self._put(2, "Botan"), amount)
+            asked.append(self._input.asked - before)
+            for slot in (1, 2):
+                self._table.take(slot)
+        expect(asked == [0, 0, 0, 1, 0], f"the PIN was asked for {asked} times")
+        with self._session("Aoi") as session:
+            begun_anew = session.get_counters().without_pin
+        expect(begun_anew == 5_00, "the sum did not begin anew with the payment that had the PIN")
+        return {"pin_asked": asked, "without_pin": begun_anew}
 
     def _torn_transfer(self) -> dict[str, Any]:
         """Pull the payer's card out right after PAY: the value is on its way and nowhere else."""

@@ -48,13 +48,11 @@ def _of_others(stand: Stand) -> None:
         _terminate(stand, stand.terminate_order(card).raw, W.NOT_THIS_CARD)
 
 
-@_ended("TERMINATE 1", "the date has 4 bytes, or 0, or is not there")
+@_ended("TERMINATE 1", "a date of 1, 3 or 5 bytes is none")
 def _sizes_of_date(stand: Stand) -> None:
     stand.card.fresh()
     for size in (1, 3, 5):
         _terminate(stand, _order(stand), W.WRONG_DATA, {Tag.DATE: bytes(size)})
-    for date in ({Tag.DATE: b""}, dated(None)):
-        _terminate(stand, _order(stand, expiry=0), W.ORDER_EXPIRED, date)
 
 
 @_ended("TERMINATE 3", "an order that is out of date ends no life, by the terminal's date or by the card's own")

@@ -103,14 +103,6 @@ def test_credit_adds_amounts_up() -> None:
     purse.pay(asked(purse, 1))
 
 
-def test_credit_check_wants_history_and_balance_to_agree() -> None:
-    purse = rich(2)
-    purse.pay(asked(purse))
-    purse.put("balance", 20_000)
-    assert refused(purse, asked(purse)) is W.CONDITIONS_OF_USE
-    assert refusal_of(purse.ask, rich(3)) is W.CONDITIONS_OF_USE
-
-
 # --- amounts ---------------------------------------------------------------------------------------------
 
 

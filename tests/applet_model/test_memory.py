@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from applet_model.backing import MemoryBacking
-from applet_model.memory import JOURNAL_SIZE, Cell, Cut, NonVolatileMemory, NumberCell, PowerCutError
+from applet_model.memory import JOURNAL_SIZE, Block, Cell, Cut, NonVolatileMemory, NumberCell, PowerCutError
 from tests.applet_model.naive import NaiveMemory
 
 SIZES = (1, 2, 4, 32, 99)
@@ -164,6 +164,29 @@ def test_a_number_is_big_endian() -> None:
     with bench.memory.transaction() as tx:
         tx.put(cell, 0x010203)
     assert (cell.get(), cell.number()) == (b"\x01\x02\x03", 0x010203)
+
+
+def test_cells_of_a_block_are_one_write_from_the_first_that_changes_to_the_last() -> None:
+    bench, block = Bench(), Block()
+    bench.write(FIRST)
+    cells = [Cell(bench.backing, cell.offset, cell.size, block) for cell in bench.cells]
+    before = bench.memory.writes
+    with bench.memory.transaction() as tx:
+        tx.put(cells[3], SECOND[3])
+        tx.put(cells[1], SECOND[1])
+    assert bench.memory.writes - before == 3
+    assert bench.content() == (FIRST[0], SECOND[1], FIRST[2], SECOND[3], FIRST[4])
+
+
+def test_each_block_is_a_write_of_its_own_and_the_last_put_counts() -> None:
+    bench, blocks = Bench(), (Block(), Block())
+    cells = [Cell(bench.backing, cell.offset, cell.size, blocks[at > 2]) for at, cell in enumerate(bench.cells)]
+    with bench.memory.transaction() as tx:
+        for cell, first, second in zip(cells, FIRST, SECOND, strict=True):
+            tx.put(cell, first)
+            tx.put(cell, second)
+            assert tx.get(cell) == second
+    assert (bench.memory.writes, bench.content()) == (4, SECOND)
 
 
 @pytest.mark.parametrize("size", [0, 1, 3])

@@ -237,5 +237,9 @@ def test_a_terminate_order_ends_one_card(bank: Bank, aoi: Purse) -> None:
     botan, order = bank.purse(), terminate_order(bank.center, aoi.id)
     with pytest.raises(StatusError, match="950C"):
         botan.session().terminate(order, bank.time)
-    aoi.session().terminate(order, bank.time)
+    late = order.body.expiry + 1
+    assert order.body.expiry == bank.time + 3600
+    with pytest.raises(StatusError, match="9513"):
+        aoi.session().terminate(order, late)
+    aoi.session().terminate(order, order.body.expiry)
     assert (state(aoi), state(botan)) == (LifeCycle.TERMINATED, LifeCycle.ACTIVE)

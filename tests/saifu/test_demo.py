@@ -18,7 +18,7 @@ from host.terminal import blacklist_store, terminal
 from tests.saifu.shell import Ran, Shell
 
 _ALL = (
-    "set_up|load|remit|insertion_check|pos_sale|pos_too_little|torn_transfer|credit_expired|credit_renewed|"
+    "set_up|load|remit|insertion_check|pos_sale|pos_too_little|pin_sum|torn_transfer|credit_expired|credit_renewed|"
     "theft_reported|edition_published|listed_card|rogue_terminal|unlock"
 )
 STORY = _ALL.split("|")
@@ -46,7 +46,7 @@ def test_the_money_is_all_there(told: Ran) -> None:
     value = told.document["value"]
     assert value.keys() == {"issued", "balances", "unsettled", "conserved"}
     assert value["conserved"] is True
-    assert value["issued"] == 120_00 == sum(value["balances"].values()) + value["unsettled"]
+    assert value["issued"] == 320_00 == sum(value["balances"].values()) + value["unsettled"]
     assert len(value["balances"]) == 3
 
 
@@ -58,6 +58,7 @@ def test_every_refusal_was_a_real_one(told: Ran) -> None:
     assert len(steps["rogue_terminal"]["refused"]) == 2
     assert all("950E" in said for said in steps["rogue_terminal"]["refused"])
     assert steps["torn_transfer"]["unsettled_between"] == 5_00
+    assert steps["pin_sum"]["pin_asked"] == [0, 0, 0, 1, 0]
 
 
 def test_the_picture_shows_the_story(told: Ran) -> None:
@@ -72,7 +73,8 @@ def test_people_see_the_steps_of_the_patent(empty: Shell) -> None:
     ran = empty.good("demo")
     for step in ("S101", "S107", "S108", "S110", "S201", "S205", "S301", "S310", "S311", "S312", "S313"):
         assert re.search(rf"\b{step}\b", ran.out), step
-    assert re.search(r"14 steps, in process: all as it must be", ran.out)
+    assert ran.out.count("the PIN is wanted: 147.50 EUR were paid without it") == 1
+    assert re.search(r"15 steps, in process: all as it must be", ran.out)
 
 
 def test_it_leaves_nothing_behind(empty: Shell) -> None:
@@ -186,4 +188,4 @@ def test_people_are_told_which_step_is_broken(empty: Shell, monkeypatch: pytest.
         ran = empty.run("demo")
     assert ran.code == 1
     assert "NOT AS IT MUST BE: a card without valid credit did business" in ran.out
-    assert "7 steps, in process: NOT AS IT MUST BE" in ran.out
+    assert "8 steps, in process: NOT AS IT MUST BE" in ran.out

@@ -34,10 +34,8 @@ def scene(name: str) -> list[Item]:
 def wide(*more: Callable[[PurseSession, PurseSession], object]) -> list[Item]:
     """A float and a person, powered and selected; parameters read, two payments; then more."""
     tape = Tape()
-    source, person = (
-        tape.put(slot, name).session()
-        for slot, name in ((ISSUER.purse(1, initial=10_000), "left"), (ISSUER.purse(2, pin_above=100), "right"))
-    )
+    rich, small = ISSUER.purse(1, initial=10_000), ISSUER.purse(2, pin_above=100, pin_sum=200)
+    source, person = (tape.put(slot, name).session() for slot, name in ((rich, "left"), (small, "right")))
     source.get_parameters()
     person.get_parameters()
     pay(source, person, 1_250)
@@ -72,6 +70,15 @@ def unlock(_: PurseSession, person: PurseSession) -> None:
 def pay_back(source: PurseSession, person: PurseSession) -> None:
     person.verify(PIN)
     pay(person, source, 300)
+
+
+def spend_the_sum(source: PurseSession, person: PurseSession) -> None:
+    """Three payments of as much as needs no PIN, the last one with it: the sum allows two."""
+    person.get_counters()
+    for last_one in (False, False, True):
+        if last_one:
+            person.verify(PIN)
+        pay(person, source, 100)
 
 
 def pay_once(source: PurseSession, person: PurseSession) -> None:
@@ -184,6 +191,10 @@ BREAKS: list[tuple[rules.Rule, Callable[[], list[Item]], str]] = [
     (of.payment_counter_repeats, lambda: altered(wide(), Ins.PAY, FIRST + number(2), FIRST + number(1)),
      "payment counter 1 does not come after 1"),
     (of.paid_without_pin, lambda: without(wide(pay_back), Ins.VERIFY), "3.00 EUR was paid without the PIN"),
+    (of.paid_without_pin, lambda: without(wide(spend_the_sum), Ins.VERIFY),
+     "3.00 EUR in all were paid without the PIN, wanted above 2.00 EUR"),
+    (rules.does_not_follow, lambda: altered(wide(pay_back, counters), Ins.GET_DATA, b"\0\x90\0", b"\1\x90\0"),
+     "the sum paid without the PIN is 0.01 EUR, and by what was seen it is 0.00 EUR"),
     (of.paid_too_much, lambda: status(wide(lambda source, _: source.select(), pay_once), 6_405, 400), "from 4.00 EUR"),
     (of.other_counter, lambda: altered(wide(give_again), Ins.GIVE_AGAIN, FIRST + number(3), FIRST + number(2)),
      "another counter"),

@@ -52,9 +52,11 @@ def test_the_display_shows_the_amount_and_both_cards(town: Town) -> None:
 
 def test_both_histories_have_the_remittance(town: Town) -> None:
     payer, payee = town.card(1000), town.card()
+    town.clock.now += 90
     remit(town, payer, payee, 250)
     paid, received = payer.look().history(1)[0], payee.look().history(1)[0]
     assert (paid.kind, paid.other, paid.amount, paid.balance) == (Kind.PAID, payee.id, 250, 750)
+    assert (paid.date, received.date) == (town.clock.now, town.clock.now)
     assert (received.kind, received.other, received.amount, received.balance) == (Kind.RECEIVED, payer.id, 250, 250)
 
 
@@ -197,6 +199,24 @@ def test_above_the_amount_the_pin_is_asked(town: Town) -> None:
     remit(town, payer, payee, 5001)
     assert town.keypad.asked == [f"50.01 EUR from {payer.id}"]
     assert payee.balance == 5001
+
+
+def test_small_amounts_add_up_until_the_pin_is_asked_and_then_begin_anew(town: Town) -> None:
+    payer, payee = town.card(9000, pin_above=1000, pin_sum=1500), town.card()
+    town.keypad = Keypad(PIN)
+    for amount in (1000, 500, 1, 1000):
+        remit(town, payer, payee, amount)
+    assert town.keypad.asked == [f"0.01 EUR from {payer.id}"]
+    wanted = "the PIN is wanted: 15.00 EUR were paid without it, 15.00 EUR may be in all"
+    assert [said for said in town.screen.said if said.startswith("the PIN is wanted")] == [wanted]
+    assert (payee.balance, payer.look().get_counters().without_pin) == (2501, 1000)
+
+
+def test_a_pin_that_a_large_amount_wants_is_not_explained(town: Town) -> None:
+    payer, payee = town.card(9000), town.card()
+    town.keypad = Keypad(PIN)
+    remit(town, payer, payee, 5001)
+    assert not town.screen.says("the PIN is wanted")
 
 
 def test_a_wrong_pin_is_asked_again(town: Town) -> None:

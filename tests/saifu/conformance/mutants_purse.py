@@ -335,6 +335,39 @@ def _() -> AbstractContextManager[object]:
     return handler(Ins.TERMINATE, terminate)
 
 
+@mutant("TERMINATE 3", "an order ends the card's life at any time")
+def _() -> AbstractContextManager[object]:
+    return handler(Ins.TERMINATE, _at_another_time(0))
+
+
+@mutant("TERMINATE 3", "the card's own date alone counts for an order")
+def _() -> AbstractContextManager[object]:
+    return handler(Ins.TERMINATE, _at_another_time(None))
+
+
+def _at_another_time(date: int | None) -> Callable[[Handler, CardState, Call], ResponseApdu]:
+    """The date of the check is a certain one, or the card's own."""
+
+    def terminate(right: Handler, card: CardState, call: Call) -> ResponseApdu:
+        now = card.cells.date.number() if date is None else date
+        if len(call.objects.get(Tag.DATE, b"")) not in (0, 4):
+            raise Decline(StatusWord.WRONG_DATA)
+        with patch.object(CardState, "now", lambda *_: now):
+            return right(card, call)
+
+    return terminate
+
+
+@mutant("TERMINATE 3", "the terminal's date alone counts for an order")
+def _() -> AbstractContextManager[object]:
+    def terminate(right: Handler, card: CardState, call: Call) -> ResponseApdu:
+        stated = call.objects.get(Tag.DATE, b"")
+        date = int.from_bytes(stated) if len(stated) == 4 else None
+        return _at_another_time(date)(right, card, call)
+
+    return handler(Ins.TERMINATE, terminate)
+
+
 @mutant("PAY", "the record says received instead of paid")
 def _() -> AbstractContextManager[object]:
     right = history.append
