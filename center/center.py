@@ -1,25 +1,43 @@
 """The center as one object: a folder with its database, its keys and its float."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import URL, Engine, create_engine, event, func, select
+from sqlalchemy import URL, Engine, create_engine, event, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from apdu.errors import InputError, RefusedError, StoreError
 from apdu.identity import CardId, Role
-from apdu.messages import Certificate, Credit, Signed
+from apdu.messages import BodyT, Certificate, Credit, Signed
 from apdu.money import Currency
 from apdu.objects import CenterKey
-from center.high_water import HighWater
 from center.keys import CERTIFICATION_KEY, ORDERS_KEY, CenterKeys
-from center.models import CardRow, SettingRow, Tables
+from center.models import CardRow, FloatRow, SettingRow, Tables
 from center.settings import Settings
+from center.standing import (
+    OLD_HIGH_WATER,
+    ORDER,
+    PASSED_SERIAL,
+    SERIAL,
+    BehindError,
+    Finding,
+    Witnesses,
+    behind_text,
+    learn,
+    mark,
+    marks,
+    note,
+    open_findings,
+    raise_mark,
+    require_current,
+    take_over,
+)
 from host.files import PRIVATE, make_folder, write_whole
 from host.sealed_file import SCRYPT_COST
 from host.terminal.trust import Trust
@@ -28,6 +46,17 @@ __all__ = ["Center"]
 
 _DAY = 86400
 _DATE_MAX = 0xFFFFFFFF
+_WITNESSED = "witnessed"
+"""Mark: 1 since the center has had a witness outside of its folder."""
+
+
+class _NewlyFoundError(BehindError):
+    """The witnesses tell that the center is behind, in the middle of a transaction, which keeps nothing."""
+
+    def __init__(self, found: list[Finding]) -> None:
+        """Say the first, keep all."""
+        super().__init__(behind_text(found[0]))
+        self.found = found
 
 
 def _engine(database: Path) -> Engine:
@@ -41,10 +70,12 @@ def _engine(database: Path) -> Engine:
 class Center:
     """Registry and certificates; editions, renewal and the float build on it."""
 
-    def __init__(self, folder: Path, keys: CenterKeys, clock: Callable[[], float] = time.time) -> None:
-        """Open a center with keys that are unlocked already; raises StoreError."""
+    def __init__(
+        self, folder: Path, keys: CenterKeys, clock: Callable[[], float] = time.time, witness: Path | None = None
+    ) -> None:
+        """Open a center with keys that are unlocked already; ``witness`` as for ``create``. Raises StoreError."""
         self.folder, self.keys, self._clock = folder, keys, clock
-        self.high_water = HighWater(folder)
+        self.witnesses = Witnesses(folder, keys.public, witness)
         self._require(folder)
         self._engine = _engine(self._database(folder))
         self._create_missing_tables()
@@ -53,6 +84,7 @@ class Center:
         if row is None:
             raise StoreError(f"{folder}: the center's database has no settings: take the copy that you keep")
         self.settings = Settings.decode(row.value)
+        self._look()
 
     def _create_missing_tables(self) -> None:
         """A database of an earlier version has not all of them."""
@@ -71,6 +103,11 @@ class Center:
         if not cls.exists(folder):
             raise StoreError(f"{folder}: there is no center here; make one with: saifu center init")
 
+    @property
+    def database(self) -> Path:
+        """The database's file."""
+        return self._database(self.folder)
+
     @staticmethod
     def _database(folder: Path) -> Path:
         return folder / "center.sqlite"
@@ -83,8 +120,12 @@ class Center:
         passphrase: bytes,
         clock: Callable[[], float] = time.time,
         cost: int = SCRYPT_COST,
+        witness: Path | None = None,
     ) -> Self:
-        """Set a new center up; ``cost`` is Scrypt's N. Raises InputError when the folder is not empty."""
+        """Set a new center up; raises InputError when the folder is not empty.
+
+        ``cost`` is Scrypt's N; ``witness`` the folder for the outer witness, if not the one of ``witness_folder``.
+        """
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: there is something here already; it is never overwritten")
         make_folder(folder, 0o700)
@@ -100,13 +141,34 @@ class Center:
         trust = Trust(settings.issuer, settings.unit, keys.public)
         write_whole(folder / "trust.json", trust.encode().encode())
         partial.replace(cls._database(folder))
-        return cls(folder, keys, clock)
+        return cls(folder, keys, clock, witness)
 
     @classmethod
-    def open(cls, folder: Path, passphrase: bytes, clock: Callable[[], float] = time.time) -> Self:
+    def open(
+        cls, folder: Path, passphrase: bytes, clock: Callable[[], float] = time.time, witness: Path | None = None
+    ) -> Self:
         """Open a center; raises InputError for a wrong passphrase, StoreError when there is none."""
         cls._require(folder)
-        return cls(folder, CenterKeys.read(folder, passphrase), clock)
+        return cls(folder, CenterKeys.read(folder, passphrase), clock, witness)
+
+    def _look(self) -> None:
+        """Compare the database with its witnesses, as it is opened; what is found is kept.
+
+        A center of an earlier version has no witness yet, and gets one.
+        """
+        with self.session() as session:
+            if open_findings(session):
+                return
+            witnessed = bool(mark(session, _WITNESSED))
+            if not witnessed:
+                take_over(self.folder, session)
+            found = self.witnesses.found(marks(session), witnessed=witnessed)
+            self._keep(session, found)
+            if not found:
+                known = marks(session)
+                self.witnesses.catch_up(replace(known, confirmed=known.announced))
+            raise_mark(session, _WITNESSED, 1)
+        (self.folder / OLD_HIGH_WATER).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the database."""
@@ -123,6 +185,51 @@ class Center:
                 yield session
         except DBAPIError as error:
             raise StoreError(f"{self.folder}: the center's database cannot be used: {error.orig}") from None
+
+    @contextmanager
+    def ordered(self, *, while_behind: bool = False) -> Iterator[Session]:
+        """A transaction that gives something out or decides something, with the next number of the center's order.
+
+        The witnesses hear of it before it commits. Raises BehindError, and keeps why, when the center is behind;
+        what may go on ``while_behind`` is then done without a witness.
+        """
+        try:
+            with self.session() as session:
+                behind = while_behind and bool(open_findings(session))
+                if not behind:
+                    self._require_current(session)
+                order = raise_mark(session, ORDER, mark(session, ORDER) + 1)
+                session.info[ORDER] = order
+                yield session
+                session.flush()
+                if not behind:
+                    self.witnesses.announce(replace(marks(session), confirmed=order - 1))
+        except _NewlyFoundError as error:
+            self.keep(error.found)
+            raise BehindError(str(error)) from None
+        if not behind:
+            self.witnesses.confirm(order)
+
+    def _require_current(self, session: Session) -> None:
+        require_current(session)
+        if found := self.witnesses.found(marks(session), witnessed=True):
+            raise _NewlyFoundError(found)
+
+    def keep(self, found: Iterable[Finding]) -> None:
+        """Keep findings, and what the witnesses tell as given out: from now on the center is behind."""
+        with self.session() as session:
+            self._keep(session, found)
+
+    def _keep(self, session: Session, found: Iterable[Finding]) -> None:
+        for finding in found:
+            note(session, finding)
+            learn(session, self.witnesses.told())
+
+    def sign(self, session: Session, body: BodyT) -> Signed[BodyT]:
+        """Sign a body, in a transaction of the center's order and no other."""
+        if ORDER not in session.info:
+            raise RuntimeError("what a center signs, it signs in its order")
+        return self.keys.sign(body)
 
     @property
     def now(self) -> int:
@@ -165,10 +272,10 @@ class Center:
 
         Raises RefusedError for a second float: personalization must not be able to make money.
         """
-        with self.session() as session:
-            if role is Role.FLOAT and session.scalars(select(CardRow).where(CardRow.role == Role.FLOAT)).first():
+        with self.ordered() as session:
+            if role is Role.FLOAT and not _wants_float(session):
                 raise RefusedError("this center has its float already")
-            serial = self.high_water.next("serial", session.scalar(select(func.max(CardRow.serial))) or 0)
+            serial = raise_mark(session, SERIAL, mark(session, SERIAL) + 1)
             card = self.card_id(serial)
             chain = sha256(card).digest()
             session.add(CardRow(serial=serial, role=role, holder=holder, allotted=self.now, chain=chain))
@@ -182,23 +289,27 @@ class Center:
     def certify(self, card: CardId, point: bytes) -> tuple[Signed[Certificate], Signed[Credit]]:
         """Certificate and first credit for a card's public key, once: an ID has one key for ever.
 
-        Raises RefusedError for an ID that was certified before; a card that was not finished gets a new ID.
+        Raises RefusedError for an ID that was certified before, or may have been before the center was recovered; a
+        card that was not finished gets a new ID.
         """
-        with self.session() as session:
+        with self.ordered() as session:
             row = self.row(session, card)
             if row.certificate is not None:
                 raise RefusedError(f"card {card} was certified before: a card that was not finished gets a new ID")
+            if row.serial <= mark(session, PASSED_SERIAL):
+                raise RefusedError(f"card {card} was given out before the center was recovered: it gets a new ID")
             role = Role(row.role)
             expiry = min(self.now + self.settings.certificate_days * _DAY, _DATE_MAX)
-            certificate = self.keys.sign(Certificate(CERTIFICATION_KEY, card, role, expiry, point))
+            certificate = self.sign(session, Certificate(CERTIFICATION_KEY, card, role, expiry, point))
             row.certificate = certificate.raw
-            return certificate, self.issue_credit(row, seen=0)
+            return certificate, self.issue_credit(session, row, seen=0)
 
-    def issue_credit(self, row: CardRow, seen: int) -> Signed[Credit]:
+    def issue_credit(self, session: Session, row: CardRow, seen: int) -> Signed[Credit]:
         """Sign the next credit information for a card."""
         row.credit_serial += 1
         terms = self.settings.terms[Role(row.role)]
-        return self.keys.sign(
+        return self.sign(
+            session,
             Credit(
                 ORDERS_KEY,
                 self.card_id(row.serial),
@@ -208,7 +319,7 @@ class Center:
                 terms.count,
                 terms.amount,
                 seen,
-            )
+            ),
         )
 
     def registered(self) -> list[tuple[CardId, Role, str]]:
@@ -216,3 +327,10 @@ class Center:
         with self.session() as session:
             rows = session.scalars(select(CardRow).order_by(CardRow.serial))
             return [(self.card_id(row.serial), Role(row.role), row.holder) for row in rows]
+
+
+def _wants_float(session: Session) -> bool:
+    """Whether there is no float yet, or the one that there was is lost."""
+    row = session.get(FloatRow, 1)
+    lost = row is not None and row.replaced_by is not None
+    return lost or session.scalars(select(CardRow).where(CardRow.role == Role.FLOAT)).first() is None

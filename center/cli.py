@@ -12,7 +12,7 @@ from apdu.errors import InputError
 from apdu.identity import TEST_ISSUER, CardId
 from apdu.messages import Outcome
 from apdu.money import Money, currency
-from center import broadcast_cli
+from center import broadcast_cli, recovery_cli
 from center.center import Center
 from center.changes import changes, published
 from center.editions import edition_file, listed, publish, report_found, report_stolen
@@ -61,8 +61,10 @@ def _create(folder: Path, settings: Settings, money: int, secret: bytes) -> None
     """Make the whole center beside its place, then move it there: all of it or nothing."""
     make_folder(folder.parent, 0o700)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".center."))
+    witness: Path | None = None
     try:
         center = Center.create(partial, settings, secret)
+        witness = center.witnesses.outer.path
         try:
             create_float(center, money)
         finally:
@@ -70,6 +72,8 @@ def _create(folder: Path, settings: Settings, money: int, secret: bytes) -> None
         partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
+        if witness is not None:
+            witness.unlink(missing_ok=True)
         raise
 
 
@@ -108,9 +112,6 @@ def report_found_command(
 @app.command("publish")
 def publish_command(
     context: typer.Context,
-    after_restore: Annotated[
-        bool, typer.Option("--after-restore", help="The database was restored, and lost reports are taken in again.")
-    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to copy it; edition-N in the center's folder keeps it.")
     ] = None,
@@ -119,7 +120,7 @@ def publish_command(
 ) -> None:
     """Sign and publish the next edition of the blacklist."""
     with open_center(desk(context).center_folder, passphrase_file) as center:
-        edition = publish(center, after_restore=after_restore)
+        edition = publish(center)
         path = out or edition_file(center, edition.number)
     head = edition.head.body
     if out is not None:
@@ -193,3 +194,4 @@ def cards(context: typer.Context, passphrase_file: PassphraseOption = None, as_j
 
 
 broadcast_cli.add_to(app)
+recovery_cli.add_to(app)

@@ -13,6 +13,7 @@ from broadcast.sparse_set import MAX_MEMBERS
 from center.center import Center
 from center.keys import ORDERS_KEY
 from center.models import CardRow, EditionRow, ListedRow, ReportRow, SettingRow
+from center.standing import EDITION, NAMED_EDITION, SERIAL, mark, raise_mark
 from host.files import write_whole
 
 __all__ = [
@@ -32,16 +33,6 @@ _HOUR = 3600
 _TAKEN_IN = "newest report in an edition"
 
 
-def _newest(session: Session) -> int:
-    """Number of the newest edition; 0 before the first."""
-    return session.scalar(select(func.max(EditionRow.number))) or 0
-
-
-def _next(center: Center, session: Session) -> int:
-    """Number of the next edition: above what the database knows, and above what was ever given out."""
-    return max(_newest(session), center.high_water["edition"]) + 1
-
-
 def listed(center: Center) -> set[CardId]:
     """All cards on the list as it stands now (store 28)."""
     with center.session() as session:
@@ -55,14 +46,21 @@ def is_listed(center: Center, card: CardId) -> bool:
 
 
 def report_stolen(center: Center, card: CardId, reason: str = "stolen") -> bool:
-    """Take a report in; returns False when the card was listed before. Raises RefusedError."""
-    with center.session() as session:
-        row = center.row(session, card)
+    """Take a report in; returns False when the card was listed before.
+
+    It may be of any card that was ever given out, also if the registry is an older copy and does not know it.
+    Raises RefusedError for others.
+    """
+    with center.ordered(while_behind=True) as session:
+        row = session.get(CardRow, card.serial)
+        if card.issuer != center.issuer or (row is None and card.serial > mark(session, SERIAL)):
+            raise RefusedError(f"card {card} is not in this center's registry")
         session.add(ReportRow(serial=card.serial, kind="stolen", reason=reason, date=center.now))
         if session.get(ListedRow, card.serial) is not None:
             return False
         session.add(ListedRow(serial=card.serial, reason=reason, since=center.now))
-        row.unlocked_from = None
+        if row is not None:
+            row.unlocked_from = None
         return True
 
 
@@ -71,42 +69,35 @@ def report_found(center: Center, card: CardId, reason: str = "found") -> int:
 
     Raises RefusedError for a card that is not listed.
     """
-    with center.session() as session:
+    with center.ordered() as session:
         row, listed = center.row(session, card), session.get(ListedRow, card.serial)
         if listed is None:
             raise RefusedError(f"card {card} is not listed")
         session.add(ReportRow(serial=card.serial, kind="found", reason=reason, date=center.now))
         session.delete(listed)
-        row.unlocked_from = _next(center, session)
+        row.unlocked_from = mark(session, EDITION) + 1
         return row.unlocked_from
 
 
-def publish(center: Center, *, after_restore: bool = False) -> Edition:
+def publish(center: Center) -> Edition:
     """Make the next edition of all listed cards, sign its head, and keep it.
 
-    Raises RefusedError when the database is an older copy, whose list lacks reports, unless the caller says
-    that they were taken in again.
+    Raises RefusedError when more cards are listed than an edition takes, or the center is behind.
     """
-    with center.session() as session:
+    with center.ordered() as session:
         if (count := session.scalar(select(func.count()).select_from(ListedRow)) or 0) > MAX_MEMBERS:
             raise RefusedError(
                 f"{count} cards are listed; an edition takes {MAX_MEMBERS}: terminate cards, or divide them"
             )
-        newest, given_out = _newest(session), center.high_water["edition"]
-        if newest < given_out and not after_restore:
-            raise RefusedError(
-                f"edition {given_out} was published, and this database ends with {newest}: it is an older copy. "
-                "Take the reports in again that came after it, then: saifu center publish --after-restore"
-            )
-        number = center.high_water.next("edition", newest)
+        edition_number = raise_mark(session, EDITION, mark(session, EDITION) + 1)
+        raise_mark(session, NAMED_EDITION, edition_number)
         serials = session.scalars(select(ListedRow.serial)).all()
         next_time = center.now + center.settings.edition_hours * _HOUR
-        head = Head(ORDERS_KEY, center.issuer, number, center.now, next_time, 0, b"")
-        last = session.scalar(select(func.max(CardRow.serial)))
-        edition = Edition.make(center.keys.orders, head, serials, last)
-        session.add(EditionRow(number=number, date=center.now, content=edition.encode()))
+        head = Head(ORDERS_KEY, center.issuer, edition_number, center.now, next_time, 0, b"")
+        edition = Edition.make(center.keys.orders, head, serials, mark(session, SERIAL) or None)
+        session.add(EditionRow(number=edition_number, date=center.now, content=edition.encode()))
         session.merge(SettingRow(name=_TAKEN_IN, value=_newest_report(session)))
-    write_whole(edition_file(center, number), edition.encode())
+    write_whole(edition_file(center, edition_number), edition.encode())
     return edition
 
 
@@ -142,15 +133,16 @@ def edition_bytes(center: Center, number: int | None = None) -> bytes:
 
 def unlock_order(center: Center, card: CardId) -> Signed[UnlockOrder]:
     """The order for a card that was found, above every edition that it may have seen; those are void for it."""
-    with center.session() as session:
+    with center.ordered() as session:
         row = center.row(session, card)
         if row.unlocked_from is None:
             raise RefusedError(f"card {card} may not be unlocked (saifu center report-found {card})")
-        return center.keys.sign(UnlockOrder(ORDERS_KEY, card, _next(center, session)))
+        named = raise_mark(session, NAMED_EDITION, mark(session, EDITION) + 1)
+        return center.sign(session, UnlockOrder(ORDERS_KEY, card, named))
 
 
 def terminate_order(center: Center, card: CardId) -> Signed[TerminateOrder]:
     """The order that ends a card's life, within the hour: for a card that is in a terminal now, on the line."""
-    with center.session() as session:
+    with center.ordered() as session:
         center.row(session, card)
-    return center.keys.sign(TerminateOrder(ORDERS_KEY, card, center.now + _HOUR))
+        return center.sign(session, TerminateOrder(ORDERS_KEY, card, center.now + _HOUR))

@@ -10,7 +10,7 @@ from center.keys import ORDERS_KEY
 from center.renewal import begin_renewal, renew
 from host.connection import CardSlot
 from host.session import Attested
-from host.terminal.line import Renewal, RenewalChallenge
+from host.terminal.line import Renewal, RenewalChallenge, Shown
 
 __all__ = ["LocalLine", "check_order"]
 
@@ -22,9 +22,9 @@ class LocalLine:
         """Join a center."""
         self._center = center
 
-    def begin_renewal(self, card: CardId) -> RenewalChallenge:
+    def begin_renewal(self, shown: Shown) -> RenewalChallenge:
         """Ask for a challenge."""
-        return begin_renewal(self._center, card)
+        return begin_renewal(self._center, shown)
 
     def renew(self, attested: Attested, records: list[HistoryRecord]) -> Renewal:
         """Hand in state and history, get credit."""
@@ -45,4 +45,5 @@ class LocalLine:
 
 def check_order(center: Center, terminal: int, expiry: int) -> Signed[CheckOrder]:
     """The order that lets a terminal's credit check unit run until ``expiry`` [0034]."""
-    return center.keys.sign(CheckOrder(ORDERS_KEY, terminal, expiry))
+    with center.ordered() as session:
+        return center.sign(session, CheckOrder(ORDERS_KEY, terminal, expiry))

@@ -8,9 +8,14 @@ __all__ = [
     "CipherKeyRow",
     "DecisionRow",
     "EditionRow",
+    "FindingRow",
+    "FloatRow",
+    "GapRow",
     "ListedRow",
+    "MarkRow",
     "OnAirRow",
     "RecordRow",
+    "RemindedRow",
     "ReportRow",
     "SettingRow",
     "Tables",
@@ -124,3 +129,56 @@ class DecisionRow(Tables):
     outcome: Mapped[int]
     reason: Mapped[str]
     date: Mapped[int]
+
+
+class MarkRow(Tables):
+    """A number that only grows: the center's order, the highest serial and edition, what a recovery passed over."""
+
+    __tablename__ = "marks"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int]
+
+
+class FindingRow(Tables):
+    """Something that shows that the center is behind; closed by a recovery, and kept."""
+
+    __tablename__ = "findings"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    text: Mapped[str]
+    evidence: Mapped[bytes] = mapped_column(LargeBinary)
+    closed: Mapped[int | None]
+    """The order of the recovery that closed it."""
+
+
+class FloatRow(Tables):
+    """The float's newest known state; the only row has id 1."""
+
+    __tablename__ = "float_state"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    serial: Mapped[int]
+    record: Mapped[int]
+    payments: Mapped[int]
+    balance: Mapped[int]
+    chain: Mapped[bytes] = mapped_column(LargeBinary(32))
+    replaced_by: Mapped[int | None]
+    """What a new float is to begin with, in minor units, while this one is lost and there is none yet."""
+
+
+class RemindedRow(Tables):
+    """The newest record of a card that the center once signed to have seen and had lost, until the card was renewed."""
+
+    __tablename__ = "reminded"
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seen: Mapped[int]
+
+
+class GapRow(Tables):
+    """Records of a card that the center has seen and lost, and that the card has no more."""
+
+    __tablename__ = "gaps"
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last: Mapped[int]
+    request: Mapped[int]
+    """The newest request that the card had opened when the gap was found: what it received in the gap is not above."""

@@ -1,31 +1,39 @@
 """Renewal of credit information, fig. 7, with the reconciliation that it brings: only for cards not listed."""
 
 import secrets
-from hashlib import sha256
 from hmac import compare_digest
 
 from apdu.errors import AuthenticityError, RefusedError
 from apdu.identity import CardId, LifeCycle
 from apdu.messages import Attestation, Certificate, Signed
-from apdu.objects import HistoryRecord, Kind
+from apdu.objects import HistoryRecord
 from center.center import Center
 from center.editions import is_listed
-from center.models import CardRow, RecordRow
+from center.evidence import enough, examine, taken_in
+from center.history import take_over_records
 from center.resolution import resolve
+from center.standing import require_current
 from host.session import Attested
-from host.terminal.line import Renewal, RenewalChallenge
+from host.terminal.line import Renewal, RenewalChallenge, Shown
 
 __all__ = ["begin_renewal", "renew"]
 
 
-def begin_renewal(center: Center, card: CardId) -> RenewalChallenge:
-    """A fresh challenge for a card; raises RefusedError for a listed card [0030]."""
+def begin_renewal(center: Center, shown: Shown) -> RenewalChallenge:
+    """A fresh challenge for a card; what the card shows may prove that the center has lost something.
+
+    Raises RefusedError for a listed card [0030], and BehindError.
+    """
+    with center.session() as session:
+        examine(center, session, shown)
+    card = shown.card
     if is_listed(center, card):
         raise RefusedError(f"card {card} is listed: its credit information is not renewed")
     with center.session() as session:
-        row = center.row(session, card)
+        require_current(session)
+        row = taken_in(center, session, shown)
         row.challenge, row.challenged = secrets.token_bytes(16), center.now
-        return RenewalChallenge(row.challenge, row.seen)
+        return RenewalChallenge(row.challenge, row.seen, enough(session, row))
 
 
 def renew(center: Center, attested: Attested, records: list[HistoryRecord]) -> Renewal:
@@ -37,15 +45,12 @@ def renew(center: Center, attested: Attested, records: list[HistoryRecord]) -> R
     if is_listed(center, card):
         raise RefusedError(f"card {card} is listed: its credit information is not renewed")
     state, challenged = _authentic(center, card, attested)
-    with center.session() as session:
+    with center.ordered() as session:
         row = center.row(session, card)
-        _reconcile(row, state, records)
-        session.add_all(_record_row(card, record, center.now) for record in records)
-        session.flush()
-        row.seen, row.chain, row.balance = state.record, state.chain, state.balance
+        take_over_records(center, session, row, state, records)
         row.attestation, row.attested = attested.attestation.raw, challenged
         row.credit_serial = max(row.credit_serial, state.credit)
-        credit = center.issue_credit(row, seen=state.record)
+        credit = center.issue_credit(session, row, seen=state.record)
         resolutions = [resolve(center, session, row, counter) for counter in state.unsettled_counters]
     return Renewal(credit, tuple(resolution for resolution in resolutions if resolution))
 
@@ -70,32 +75,3 @@ def _authentic(center: Center, card: CardId, attested: Attested) -> tuple[Attest
     if state.state is not LifeCycle.ACTIVE:
         raise RefusedError(f"card {card} is {state.state.text}: its credit information is not renewed")
     return state, challenged
-
-
-def _reconcile(row: CardRow, state: Attestation, records: list[HistoryRecord]) -> None:
-    """The records must go on from what the center has, and lead to the attested chain and balance."""
-    chain, balance = row.chain, row.balance
-    for number, record in enumerate(records, row.seen + 1):
-        if record.number != number:
-            raise RefusedError(f"card {state.card}: record {number} is missing")
-        chain = sha256(chain + record.encode()).digest()
-        balance += -record.amount if record.kind is Kind.PAID else record.amount
-        if balance != record.balance:
-            raise RefusedError(f"card {state.card}: the balance in record {number} is not what it must be")
-    if (chain, balance, row.seen + len(records)) != (state.chain, state.balance, state.record):
-        raise RefusedError(f"card {state.card}: its history does not go on from what the center has: a clone?")
-
-
-def _record_row(card: CardId, record: HistoryRecord, uploaded: int) -> RecordRow:
-    return RecordRow(
-        serial=card.serial,
-        number=record.number,
-        kind=record.kind,
-        other=record.other.serial,
-        counter=record.counter,
-        request=record.request,
-        amount=record.amount,
-        balance=record.balance,
-        date=record.date,
-        uploaded=uploaded,
-    )

@@ -9,7 +9,7 @@ from apdu.messages import Attestation, Outcome, Resolution, Signed
 from apdu.objects import Kind
 from center.center import Center
 from center.keys import ORDERS_KEY
-from center.models import CardRow, DecisionRow, RecordRow
+from center.models import CardRow, DecisionRow, GapRow, RecordRow
 
 __all__ = ["decide", "resolve"]
 
@@ -19,7 +19,7 @@ def resolve(center: Center, session: Session, row: CardRow, counter: int) -> Sig
     outcome = _known(session, row.serial, counter) or _decided(session, row.serial, counter)
     if outcome is None:
         return None
-    return center.keys.sign(Resolution(ORDERS_KEY, center.card_id(row.serial), counter, outcome))
+    return center.sign(session, Resolution(ORDERS_KEY, center.card_id(row.serial), counter, outcome))
 
 
 def decide(center: Center, card: CardId, counter: int, outcome: Outcome, reason: str) -> None:
@@ -28,7 +28,7 @@ def decide(center: Center, card: CardId, counter: int, outcome: Outcome, reason:
     It counts only as long as the payee's own word does not say otherwise. Raises RefusedError for a
     transfer that the center has no record of, or has decided otherwise.
     """
-    with center.session() as session:
+    with center.ordered() as session:
         center.row(session, card)
         if _record(session, card.serial, Kind.PAID, counter) is None:
             raise RefusedError(f"card {card} has shown no payment {counter}: renew its credit first (saifu atm renew)")
@@ -58,17 +58,18 @@ def _known(session: Session, payer: int, counter: int) -> Outcome | None:
         return None
     if _record(session, payee.serial, Kind.RECEIVED, counter, payer):
         return Outcome.RECEIVED
-    return Outcome.NEVER_RECEIVED if _never(payee, paid) else None
+    return Outcome.NEVER_RECEIVED if _never(session, payee, paid) else None
 
 
-def _never(payee: CardRow, paid: RecordRow) -> bool:
+def _never(session: Session, payee: CardRow, paid: RecordRow) -> bool:
     """Whether the payee can never receive a value that its whole history, up to its attested state, has not.
 
     Its request is closed; or it was not opened yet when the payee attested, which was after the center had
     seen the payment: then the value was made for a request that somebody made up, and the one that will be
-    opened under that number has another nonce.
+    opened under that number has another nonce. What lies in a gap of the payee's history may have been received.
     """
-    if payee.attestation is None:
+    in_gap = select(GapRow).where(GapRow.serial == payee.serial, GapRow.request >= paid.request)
+    if payee.attestation is None or session.scalars(in_gap).first():
         return False
     state = Signed.decode(Attestation, payee.attestation).body
     closed = paid.request < state.request or (paid.request == state.request and not state.open)

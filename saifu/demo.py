@@ -207,7 +207,8 @@ class Demo:
 
     def _set_up(self) -> dict[str, Any]:
         passphrase = random_key(16)
-        self._center = Center.create(self._folder / "center", Settings(1, "EUR"), passphrase, self._clock, _CHEAP)
+        folder, witness = self._folder / "center", self._folder / "witness"
+        self._center = Center.create(folder, Settings(1, "EUR"), passphrase, self._clock, _CHEAP, witness)
         create_float(self._center, _ISSUED)
         self._line = LocalLine(self._center)
         self._display.show(f"the float holds {self._money(_ISSUED)}")

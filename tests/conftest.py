@@ -4,10 +4,13 @@ import importlib.util
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from center.witness import WITNESS_VARIABLE
 
 # A shell starts a job in the background with Ctrl-C ignored, and every child would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -17,6 +20,14 @@ os.environ["SAIFU_DURABLE"] = "0"
 
 settings.register_profile("saifu", deadline=None, print_blob=True)
 settings.load_profile("saifu")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _witness_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Centers of tests leave their witnesses in no user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(WITNESS_VARIABLE, str(tmp_path_factory.mktemp("witness")))
+        yield
 
 
 def missing_for_pcsc() -> list[str]:

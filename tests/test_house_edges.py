@@ -19,7 +19,7 @@ STARTS = re.compile(
     r"|asyncio(\.\w+)?\.create_subprocess_\w+|webbrowser(\..*)?|.*\bProcessPoolExecutor"
 )
 """What starts a process, with the environment of this one unless somebody thinks of it."""
-READ_ANYWHERE = frozenset({"PATH", "PYTHONPATH", "PCSCLITE_CSOCK_NAME"})
+READ_ANYWHERE = frozenset({"PATH", "PYTHONPATH", "PCSCLITE_CSOCK_NAME", "XDG_STATE_HOME", "LOCALAPPDATA"})
 """Variables of the environment that are no secrets; all others begin with SAIFU_, and no child gets them."""
 
 LOCK = "host/files.py"
@@ -27,11 +27,13 @@ LOCK = "host/files.py"
 WRITERS = {
     LOCK: "the primitives",
     "broadcast/bearers/recording.py": "recordings: made beside their place, which they take",
+    "center/backup.py": "a copy, made beside its place, which it takes",
     "center/broadcast_cli.py": "--out: cipher keys, locked",
     "center/center.py": "a new center: nobody knows the folder yet",
     "center/cli.py": "a new center, and --out: the copy of an edition",
     "center/editions.py": "edition-N: made once",
-    "center/high_water.py": "inside a transaction of the database, one at a time",
+    "center/float_purse.py": "a float that was lost is made beside its place, which it takes",
+    "center/witness.py": "inside a transaction of the database, one at a time; what is confirmed has a line of its own",
     "host/card_file.py": "card images: written in place, held while they are open",
     "host/recording.py": "traces: grow by lines, held by the program that writes",
     "host/sealed_file.py": "keys: Keystore.add and CenterKeys.read lock them; else they are new",

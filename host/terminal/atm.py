@@ -45,7 +45,7 @@ class Atm(Terminal):
 
     def _access(self, card: PurseSession, line: CenterLine) -> None:
         """Renew the credit information "automatically, at access" [0032], and what goes with it."""
-        renew(card, line, self.now)
+        renew(card, line, self.now, self.store.newest_head)
         self.check_credit(card)
         self.carry_head(card)
 
@@ -53,7 +53,7 @@ class Atm(Terminal):
         """Fig. 7: renew the credit information, by the owner's wish."""
         with self.cards((slot,), Step.S110) as (card,):
             self._check(card)
-            credit = renew(card, line, self.now)
+            credit = renew(card, line, self.now, self.store.newest_head)
             self.display.show(f"card {card.card}: new credit information, number {credit.serial}")
             self.carry_head(card)
         return credit
@@ -80,7 +80,7 @@ class Atm(Terminal):
         """
         with self.cards((slot,), Step.S110) as (card,):
             self._check(card)
-            renew(card, line, self.now)
+            renew(card, line, self.now, self.store.newest_head)
             status = card.select().status
             if status.balance or status.unsettled:
                 raise RefusedError(f"card {card.card} is not empty: deposit its money and finish its transfers first")

@@ -253,10 +253,17 @@ class BlacklistStore:
         return head
 
     @property
+    def newest_head(self) -> Signed[Head] | None:
+        """The newest head that is known, of the list itself or carried by a card; None before the first."""
+        carried = self._newest_head
+        if carried is None or (self.edition and self.number >= carried.body.edition):
+            return self.edition.head if self.edition else None
+        return carried
+
+    @property
     def newest_known(self) -> int:
         """The newest edition that is known to exist, by the list itself or by a card."""
-        carried = self._newest_head.body.edition if self._newest_head else 0
-        return max(self.number, carried)
+        return self.newest_head.body.edition if self.newest_head else 0
 
     def staleness(self, now: int) -> str | None:
         """What is wrong with the age of the list at a time, in words; None when it is current."""

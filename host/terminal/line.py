@@ -4,20 +4,41 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from apdu.identity import CardId
-from apdu.messages import Credit, Resolution, Signed, TerminateOrder, UnlockOrder
+from apdu.messages import Certificate, Credit, Head, Resolution, Signed, TerminateOrder, UnlockOrder
 from apdu.objects import HistoryRecord
 from host.connection import CardSlot
 from host.session import Attested
 
-__all__ = ["CenterLine", "Renewal", "RenewalChallenge"]
+__all__ = ["CenterLine", "Renewal", "RenewalChallenge", "Shown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a card shows that the center has signed, and may have lost: nothing here is verified yet.
+
+    ``head`` is the newest that the card or the terminal has, if any.
+    """
+
+    certificate: Signed[Certificate]
+    credit: Signed[Credit]
+    head: Signed[Head] | None
+
+    @property
+    def card(self) -> CardId:
+        """The card that the certificate names."""
+        return self.certificate.body.subject
 
 
 @dataclass(frozen=True, slots=True)
 class RenewalChallenge:
-    """How a renewal begins: a fresh challenge (16 bytes), and the newest record the center has seen."""
+    """How a renewal begins: a fresh challenge (16 bytes), and the newest record the center has seen.
+
+    Where the center has lost records and the card has no more, those after number ``enough`` will do.
+    """
 
     challenge: bytes
     seen: int
+    enough: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +52,7 @@ class Renewal:
 class CenterLine(Protocol):
     """The center, as a terminal sees it; every method raises RefusedError with the center's reason."""
 
-    def begin_renewal(self, card: CardId) -> RenewalChallenge:
+    def begin_renewal(self, shown: Shown) -> RenewalChallenge:
         """Ask for a challenge; a listed card gets none [0030]."""
         ...
 

@@ -1,34 +1,42 @@
 """Renewal of credit information over the line, fig. 7: challenge, attested state, history, new credit."""
 
 from apdu.errors import MisbehaviourError
-from apdu.messages import Credit
+from apdu.messages import Credit, Head, Signed
 from apdu.objects import HistoryRecord
 from host.session import PurseSession
-from host.terminal.line import CenterLine
+from host.terminal.line import CenterLine, RenewalChallenge, Shown
 
-__all__ = ["renew"]
+__all__ = ["renew", "shown"]
 
 
-def renew(session: PurseSession, line: CenterLine, now: int) -> Credit:
+def renew(session: PurseSession, line: CenterLine, now: int, newest_head: Signed[Head] | None = None) -> Credit:
     """Renew a card's credit and settle what the center could resolve; returns the new credit.
 
-    ``now`` is the terminal's date, for the records of money that comes back.
-
-    Raises RefusedError with the center's reason; the card is then as it was.
+    ``now`` is the terminal's date, for the records of money that comes back; ``newest_head`` the newest that it
+    knows. Raises RefusedError with the center's reason; the card is then as it was.
     """
-    begun = line.begin_renewal(session.card)
+    begun = line.begin_renewal(shown(session, newest_head))
     attested = session.attest(begun.challenge)
-    renewal = line.renew(attested, _unseen(session, attested.attestation.body.record, begun.seen))
+    renewal = line.renew(attested, _unseen(session, attested.attestation.body.record, begun))
     session.put_credit(renewal.credit)
     for resolution in renewal.resolutions:
         session.settle(resolution, now)
     return renewal.credit.body
 
 
-def _unseen(session: PurseSession, newest: int, seen: int) -> list[HistoryRecord]:
-    """Records that the center has not seen, oldest first."""
-    missing = newest - seen
-    if not 0 <= missing <= session.get_capacities().history:
+def shown(session: PurseSession, newest_head: Signed[Head] | None = None) -> Shown:
+    """What a card has from the center, with the newer of its own head and the terminal's."""
+    heads = [head for head in (session.get_head(), newest_head) if head]
+    newest = max(heads, key=lambda head: head.body.edition, default=None)
+    return Shown(session.get_certificate(), session.get_credit()[0], newest)
+
+
+def _unseen(session: PurseSession, newest: int, begun: RenewalChallenge) -> list[HistoryRecord]:
+    """Records that the center has not seen, oldest first; after a loss at the center, those that there still are."""
+    missing, capacity = newest - begun.seen, session.get_capacities().history
+    if missing > capacity >= newest - begun.enough:
+        missing = capacity
+    if not 0 <= missing <= capacity:
         raise MisbehaviourError(f"card {session.card} has lost {missing} records that the center has not seen")
     records = [session.read_record(age) for age in range(missing)]
     records.reverse()

@@ -1,5 +1,6 @@
 """A real center with real cards: SQLite on disk, keys in files, cards that were personalized over SCP03."""
 
+import shutil
 from pathlib import Path
 
 from sqlalchemy import event
@@ -14,8 +15,8 @@ from center.settings import Settings
 from host.issuer_session import IssuerData, IssuerSession
 from host.model import ModelSlot
 from host.session import Attested, PurseSession
-from host.terminal.line import Renewal
-from host.terminal.renewal import renew
+from host.terminal.line import Renewal, RenewalChallenge
+from host.terminal.renewal import renew, shown
 from tests.applet_model.cards import CopiedCard, blank
 from tests.issuer import EUR, NOW, PIN, PUK, STATIC
 
@@ -54,13 +55,73 @@ class Bank:
 
     def __init__(self, folder: Path) -> None:
         self.time = NOW
-        self.folder = folder
-        self.center = Center.create(folder, Settings(1, "EUR"), PASSPHRASE, lambda: self.time, CHEAP)
+        self.folder, self.witness = folder, folder.with_name(f"{folder.name}-witness")
+        self.center = Center.create(folder, Settings(1, "EUR"), PASSPHRASE, lambda: self.time, CHEAP, self.witness)
+        self._join()
+        self._seed = 0
+
+    def _join(self) -> None:
         # all is written, but the disk is not waited for: no test cuts the power of the machine
         event.listen(self.center._engine, "connect", lambda database, _: database.execute("PRAGMA synchronous=OFF"))
         self.center._engine.dispose()
         self.line = LocalLine(self.center)
-        self._seed = 0
+
+    def copy(self, name: str = "copy") -> Path:
+        """A copy of the center's folder, as a backup program makes it while the center is closed."""
+        self.center.close()
+        target = self.folder.parent / name
+        shutil.copytree(self.folder, target)
+        return target
+
+    def put_back(self, copy: Path, *files: str) -> None:
+        """Put a copy back, the whole folder or some files of it, and open the center again."""
+        self.center.close()
+        if files:
+            for name in files:
+                shutil.copy(copy / name, self.folder / name)
+        else:
+            shutil.rmtree(self.folder)
+            shutil.copytree(copy, self.folder)
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the center as another process does."""
+        self.center.close()
+        self.center = Center.open(self.folder, PASSPHRASE, lambda: self.time, self.witness)
+        self._join()
+
+    def lose_witness(self) -> None:
+        """The witness outside of the folder is gone with its disk."""
+        self.center.witnesses.outer.path.unlink()
+
+    def load(self, purse: Purse, amount: int) -> None:
+        """Money out of the float."""
+        slot = self.line.float_slot()
+        try:
+            paying, paid = PurseSession(slot.connect()), purse.session()
+            requested = paid.request(amount, paying.card, self.time)
+            paying.settle(paid.receive(paying.pay(requested, self.time), self.time))
+        finally:
+            slot.close()
+
+    def deposit(self, purse: Purse, amount: int) -> None:
+        """Money back into the float."""
+        slot = self.line.float_slot()
+        try:
+            paying, paid = purse.session(), PurseSession(slot.connect())
+            requested = paid.request(amount, paying.card, self.time)
+            paying.settle(paid.receive(paying.pay(requested, self.time), self.time))
+        finally:
+            slot.close()
+
+    @property
+    def held(self) -> int:
+        """What the float's image says that it holds, whatever the center thinks of it."""
+        slot = ModelSlot("float", path=self.folder / "float.card")
+        try:
+            return PurseSession(slot.connect()).selected.status.balance
+        finally:
+            slot.close()
 
     def purse(self, role: Role = Role.PERSON, initial: int = 0, history: int = 16, born_with: int = 0) -> Purse:
         """A new card; with ``initial`` a float, with ``born_with`` one that tries to begin with money."""
@@ -92,10 +153,14 @@ class Bank:
         """A whole renewal; returns the serial of the new credit."""
         return renew(purse.session(), self.line, self.time).serial
 
+    def begin(self, purse: Purse) -> RenewalChallenge:
+        """Ask for a challenge for a card."""
+        return self.line.begin_renewal(shown(purse.session()))
+
     def attest(self, purse: Purse) -> tuple[Attested, list[HistoryRecord]]:
         """What a card hands in for a renewal: its attested state, and the records that the center wants."""
         session = purse.session()
-        begun = self.line.begin_renewal(session.card)
+        begun = self.line.begin_renewal(shown(session))
         attested = session.attest(begun.challenge)
         unseen = attested.attestation.body.record - begun.seen
         return attested, [session.read_record(age) for age in range(unseen)][::-1]

@@ -14,7 +14,6 @@ from apdu.errors import InputError, RefusedError, StoreError
 from apdu.identity import CardId, Role
 from apdu.signature import point_of, private_key
 from center.center import Center
-from center.editions import publish, report_stolen
 from center.keys import CERTIFICATION_KEY, CenterKeys
 from center.settings import Settings
 from host.terminal.trust import Trust
@@ -33,7 +32,7 @@ def bank(tmp_path: Path) -> Bank:
 
 def again(bank: Bank, passphrase: bytes = PASSPHRASE) -> Center:
     """The center of another process."""
-    return Center.open(bank.folder, passphrase, lambda: NOW)
+    return Center.open(bank.folder, passphrase, lambda: NOW, bank.witness)
 
 
 def test_what_was_made_is_there_when_it_is_opened_again(bank: Bank) -> None:
@@ -236,25 +235,6 @@ def test_there_is_one_float(bank: Bank) -> None:
     """Or personalization could make money."""
     with pytest.raises(RefusedError, match="has its float already"):
         bank.center.allot(Role.FLOAT, "another")
-
-
-def test_an_old_database_gives_no_number_out_again(bank: Bank) -> None:
-    """Somebody puts an old copy back: serials and editions go on above, and lost reports are asked for."""
-    first = bank.purse()
-    copy = (bank.folder / "center.sqlite").read_bytes()
-    report_stolen(bank.center, first.id)
-    assert publish(bank.center).head.body.edition == 1
-    assert bank.center.allot(Role.PERSON, "Botan").serial == 3
-    bank.center.close()
-    (bank.folder / "center.sqlite").write_bytes(copy)
-    center = again(bank)
-    assert center.allot(Role.PERSON, "Chie").serial == 4
-    with pytest.raises(RefusedError, match="older copy"):
-        publish(center)
-    report_stolen(center, first.id)
-    edition = publish(center, after_restore=True)
-    assert (edition.number, edition.serials.tolist()) == (2, [2])
-    center.close()
 
 
 @pytest.mark.parametrize("card", [CardId.of(1, 99), CardId.of(2, 1)])

@@ -26,7 +26,7 @@ def test_a_new_group_gets_its_first_key_and_keeps_it(bank: Bank) -> None:
     keys = cipher_keys(bank.center)
     assert (keys.issuer, keys.group, numbers(keys)) == (1, "terminals", [1])
     assert cipher_keys(bank.center) == keys
-    again = Center.open(bank.folder, PASSPHRASE)
+    again = Center.open(bank.folder, PASSPHRASE, witness=bank.witness)
     assert cipher_keys(again) == keys
     again.close()
 
@@ -78,7 +78,7 @@ def test_a_center_from_before_there_were_cipher_keys_gets_their_root_once(tmp_pa
     public = bank.center.keys.public
     without_root(bank.folder, bank.center)
     bank.center.close()
-    first, second = (Center.open(bank.folder, PASSPHRASE) for _ in range(2))
+    first, second = (Center.open(bank.folder, PASSPHRASE, witness=bank.witness) for _ in range(2))
     assert first.keys.public == second.keys.public == public
     assert cipher_keys(first) == cipher_keys(second)
     first.close()

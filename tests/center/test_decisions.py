@@ -62,8 +62,8 @@ def test_an_attestation_from_before_the_payment_proves_nothing(bank: Bank) -> No
 def test_a_challenge_from_before_the_payment_proves_nothing_either(bank: Bank) -> None:
     """The payee's attestation is signed before the payment, and handed in after it."""
     payer, payee = rich(bank), bank.purse()
+    begun = bank.begin(payee)
     session = payee.session()
-    begun = bank.line.begin_renewal(session.card)
     attested = session.attest(begun.challenge)
     bank.time += 10
     payer.session().pay(payee.session().request(500, payer.id, NOW), NOW)
@@ -79,8 +79,8 @@ def test_a_challenge_given_out_meanwhile_makes_no_attestation_newer(
 ) -> None:
     """The payee asks for another challenge while its old attestation is being taken in."""
     payer, payee = rich(bank), bank.purse()
+    begun = bank.begin(payee)
     session = payee.session()
-    begun = bank.line.begin_renewal(session.card)
     attested = session.attest(begun.challenge)
     bank.time += 10
     payer.session().pay(payee.session().request(500, payer.id, NOW), NOW)
@@ -91,7 +91,7 @@ def test_a_challenge_given_out_meanwhile_makes_no_attestation_newer(
     def slow(center: Center, card: CardId, shown: Attested) -> tuple[Attestation, int]:
         """Somebody else's turn comes between the two transactions."""
         found = authentic(center, card, shown)
-        bank.line.begin_renewal(card)
+        bank.begin(payee)
         return found
 
     monkeypatch.setattr(renewal, "_authentic", slow)

@@ -65,7 +65,7 @@ def test_credit_serial_grows_and_limits_begin_anew(bank: Bank, aoi: Purse) -> No
 def test_the_history_goes_up_once(bank: Bank, aoi: Purse) -> None:
     bank.renew(aoi)
     assert stored(bank, aoi) == 4
-    assert bank.line.begin_renewal(aoi.id).seen == 4
+    assert bank.begin(aoi).seen == 4
     bank.renew(aoi)
     assert stored(bank, aoi) == 4
 
@@ -87,7 +87,7 @@ def test_a_full_history_has_room_again(bank: Bank) -> None:
 def test_listed_cards_get_no_challenge(bank: Bank, aoi: Purse) -> None:
     report_stolen(bank.center, aoi.id)
     with pytest.raises(RefusedError, match="is listed"):
-        bank.line.begin_renewal(aoi.id)
+        bank.begin(aoi)
     report_found(bank.center, aoi.id)
     assert bank.renew(aoi) == 2
 
@@ -117,7 +117,7 @@ def test_a_card_of_another_center_is_not_known(bank: Bank, tmp_path: Path) -> No
     other = Bank(tmp_path / "other")
     stranger = [other.purse() for _ in range(3)][-1]
     with pytest.raises(RefusedError, match="not in this center's registry"):
-        bank.line.begin_renewal(stranger.id)
+        bank.begin(stranger)
 
 
 def test_a_card_of_another_center_with_a_number_of_ours_is_seen(bank: Bank, aoi: Purse, tmp_path: Path) -> None:
@@ -139,12 +139,12 @@ def test_an_answer_counts_once(bank: Bank, aoi: Purse) -> None:
 
 def test_an_answer_to_an_older_challenge_is_refused(bank: Bank, aoi: Purse) -> None:
     attested, records = bank.attest(aoi)
-    assert bank.line.begin_renewal(aoi.id).challenge != attested.attestation.body.challenge
+    assert bank.begin(aoi).challenge != attested.attestation.body.challenge
     refuse(bank, attested, records, "does not answer the challenge")
 
 
 def test_a_challenge_of_the_terminals_own_is_refused(bank: Bank, aoi: Purse) -> None:
-    bank.line.begin_renewal(aoi.id)
+    bank.begin(aoi)
     refuse(bank, aoi.session().attest(bytes(16)), bank.attest(aoi)[1], "does not answer the challenge")
 
 
@@ -162,7 +162,7 @@ def test_a_failed_answer_uses_the_challenge_up(bank: Bank, aoi: Purse) -> None:
 
 def test_another_cards_attestation_is_refused(bank: Bank, aoi: Purse) -> None:
     botan = bank.purse()
-    challenge = bank.line.begin_renewal(aoi.id).challenge
+    challenge = bank.begin(aoi).challenge
     refuse(bank, botan.session().attest(challenge), [], "does not answer the challenge")
 
 

@@ -25,7 +25,9 @@ OLD = r"edition 1 is old: the next one was due 48 hours ago"
 def made_stale(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Aoi has 40.00; the terminal has only an edition of three days ago, in which nobody is listed."""
     shell = TownShell(tmp_path_factory.mktemp("stale"))
-    center = Center.create(shell.home / "center", Settings(1, "EUR"), PASSPHRASE.encode(), cost=CHEAP)
+    center = Center.create(
+        shell.home / "center", Settings(1, "EUR"), PASSPHRASE.encode(), cost=CHEAP, witness=shell.witness
+    )
     create_float(center, 1_000_000)
     center.close()
     shell.good("personalize", "ceremony")

@@ -82,7 +82,7 @@ class TownShell(Shell):
 
     def center(self, ago: int = 0) -> Center:
         """The center itself, whose clock is ``ago`` seconds behind; to be closed."""
-        return Center.open(self.home / "center", PASSPHRASE.encode(), lambda: time.time() - ago)
+        return Center.open(self.home / "center", PASSPHRASE.encode(), lambda: time.time() - ago, self.witness)
 
     def recorded(self, air: str, *options: object) -> Ran:
         """Broadcast into a recording."""
@@ -172,7 +172,8 @@ def free_port() -> int:
 def make_town(folder: Path) -> TownShell:
     """A center with three cards, and a terminal that has its trust file and the keys of its group."""
     shell = TownShell(folder)
-    center = Center.create(shell.home / "center", Settings(1, "EUR"), PASSPHRASE.encode(), cost=CHEAP)
+    settings = Settings(1, "EUR")
+    center = Center.create(shell.home / "center", settings, PASSPHRASE.encode(), cost=CHEAP, witness=shell.witness)
     for holder in ("Aoi", "Botan", "Hana"):
         center.allot(Role.PERSON, holder)
     center.close()

@@ -99,7 +99,8 @@ class Bureau:
         shutil.copytree(self.folder, folder)
         other = object.__new__(Bureau)
         other.__dict__.update(self.__dict__, folder=folder)
-        other.center = Center(folder / "center", self.center.keys, lambda: self.bank.time)
+        clock, witness = lambda: self.bank.time, folder / self.bank.witness.name
+        other.center = Center(folder / "center", self.center.keys, clock, witness)
         other.center.close()  # no connection of this process's goes over into the next
         other.orders, other.cards, other.letters = folder / "orders.csv", folder / "cards", folder / "letters"
         return other

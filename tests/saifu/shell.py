@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from center.witness import WITNESS_VARIABLE
 from saifu.cli import main
 
 __all__ = ["PASSPHRASE", "PIN", "ROOT", "Ran", "Shell"]
@@ -58,8 +59,14 @@ class Shell:
     def home(self) -> Path:
         return self.folder / "home"
 
+    @property
+    def witness(self) -> Path:
+        """Where the center's outer witness lies: it goes with the folder, when that is copied."""
+        return self.folder / "witness"
+
     def _environment(self, changes: Changes) -> dict[str, str]:
-        wanted = {**os.environ, "SAIFU_HOME": str(self.home), **SECRETS, **changes}
+        places = {"SAIFU_HOME": str(self.home), WITNESS_VARIABLE: str(self.witness)}
+        wanted = {**os.environ, **places, **SECRETS, **changes}
         return {name: value for name, value in wanted.items() if value is not None}
 
     def run(self, *arguments: object, stdin: str | StringIO = "", env: Changes | None = None) -> Ran:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from center.witness import WITNESS_VARIABLE
 from saifu.documents import ROOT
 
 RUN_PAGES = {
@@ -74,7 +75,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m saifu "$@"\n')
     command.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SAIFU_")}
-    return kept | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    places = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    return kept | places | {WITNESS_VARIABLE: str(tmp_path / "witness")}
 
 
 def missing(programs: tuple[str, ...]) -> list[str]:

@@ -159,7 +159,8 @@ class Town:
         settings = Settings(1, "EUR")
         if credit is not None:
             settings.terms[Role.PERSON] = credit
-        self.center = Center.create(folder / "center", settings, b"a passphrase", self.clock, CHEAP)
+        witness = folder / "witness"
+        self.center = Center.create(folder / "center", settings, b"a passphrase", self.clock, CHEAP, witness)
         create_float(self.center, FLOAT)
         self.line = LocalLine(self.center)
         self.screen, self.keypad = Screen(), Keypad()
