@@ -1,6 +1,6 @@
 """The command APDU of ISO 7816-4 clause 5.1, short and extended."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from apdu.errors import FormatError
@@ -20,7 +20,8 @@ _SHORT_NE, _EXTENDED_NE = 256, 65536
 class CommandApdu:
     """One command: header, data of 0 to 65,535 bytes, and Ne, the most bytes wanted in return.
 
-    ``ne`` is None when no answer data is asked for (no Le field); 256 is what Le 00 says.
+    ``ne`` is None when no answer data is asked for (no Le field); 256 is what Le 00 says. ``long`` writes extended
+    length fields where short ones would do: the same command, but a C-MAC is over the Lc that is sent.
     """
 
     cla: int
@@ -29,11 +30,12 @@ class CommandApdu:
     p2: int
     data: bytes = b""
     ne: int | None = None
+    long: bool = field(default=False, compare=False)
 
     @property
     def extended(self) -> bool:
-        """Whether the command needs extended length fields."""
-        return len(self.data) > _SHORT_DATA or (self.ne or 0) > _SHORT_NE
+        """Whether the command has extended length fields, because it must or was written so."""
+        return self.long or len(self.data) > _SHORT_DATA or (self.ne or 0) > _SHORT_NE
 
     @property
     def case(self) -> int:
@@ -54,7 +56,7 @@ class CommandApdu:
         ne = self.ne
         if len(self.data) > _EXTENDED_DATA or (ne is not None and not 1 <= ne <= _EXTENDED_NE):
             raise FormatError(f"a command with {len(self.data)} bytes of data and Ne {ne} has no encoding")
-        if self.extended:
+        if self.extended and (self.data or ne is not None):
             return self.header + self._extended_body()
         lc = bytes((len(self.data),)) + self.data if self.data else b""
         return self.header + lc + (b"" if ne is None else bytes((ne & 0xFF,)))
@@ -71,7 +73,7 @@ class CommandApdu:
         if len(raw) < 4:
             raise FormatError(f"a command has at least 4 bytes, not {len(raw)}", len(raw))
         data, ne = _body(raw[4:])
-        return cls(raw[0], raw[1], raw[2], raw[3], data, ne)
+        return cls(raw[0], raw[1], raw[2], raw[3], data, ne, long=len(raw) > 6 and not raw[4])
 
 
 def _body(body: bytes) -> tuple[bytes, int | None]:

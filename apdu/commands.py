@@ -29,7 +29,8 @@ __all__ = [
 ]
 
 CHAIN_CAPACITY = 1024
-"""Bytes of command data that the card collects from a chain, or takes in an extended command."""
+"""Bytes of command data that a card of the model collects from a chain, or takes in an extended command, unless it is
+made with another capacity."""
 PIN_REFERENCE = 0x81
 """P2 of the PIN: specific reference data number 1 (ISO 7816-4 table 81)."""
 RECORDS_PER_FILE = 254
@@ -138,7 +139,7 @@ _ISSUED = frozenset((_S.ACTIVE, _S.LOCKED_OUT))
 _OPEN = frozenset((_S.BLANK, _S.PERSONALIZATION))
 _ACTIVE = frozenset((_S.ACTIVE,))
 _ZERO, _NO_DATA, _ANY = (0,), (0,), range(256)
-_OBJECTS = range(1, 256)
+_OBJECTS, _CHAINED = range(1, 256), range(1, 0x10000)  # what a chain may carry in all is a capacity of the card
 _PIN_P1P2, _16 = f"00 {PIN_REFERENCE:02X}", (16,)
 _RECORD_P2 = tuple(sfi << 3 | 4 for sfi in range(1, 6))
 _CERTIFIED = (W.CERTIFICATE_INVALID, W.CERTIFICATE_EXPIRED)
@@ -167,9 +168,9 @@ COMMANDS: tuple[Command, ...] = (
         "80 or 81, 00", "none", Security.SECURE_CHANNEL, status=(W.DATA_NOT_FOUND,),
     ),
     Command(
-        Ins.SELECT, 0x00, (0x04,), (0x00, 0x0C), range(5, 17), ANY_STATE, "ISO 7816-4 11.2.2",
+        Ins.SELECT, 0x00, (0x04,), (0x00, 0x0C), (0, *range(5, 17)), ANY_STATE, "ISO 7816-4 11.2.2",
         "Selects the purse by name and answers with its FCI (P2 0C: without).",
-        "04, 00 or 0C", "5 to 16: the name",
+        "04, 00 or 0C", "5 to 16: the name; none for the default application",
         status=(W.NOT_FOUND, W.SELECTED_LOCKED_OUT, W.SELECTED_TERMINATED),
     ),
     Command(
@@ -249,7 +250,7 @@ COMMANDS: tuple[Command, ...] = (
         takes=(Tag.CHALLENGE,), gives=(Tag.CERTIFICATE, Tag.ATTESTATION), status=(W.WRONG_DATA,),
     ),
     Command(
-        Ins.LOCK_OUT, 0x80, _ZERO, _ZERO, range(1, CHAIN_CAPACITY + 1), _ISSUED,
+        Ins.LOCK_OUT, 0x80, _ZERO, _ZERO, _CHAINED, _ISSUED,
         "design: lock-out; patent [0016] S108, S206, S308",
         "Locks the card out, when the proof shows that the signed list has this card.",
         chaining=True, takes=(Tag.HEAD, Tag.PROOF), status=(*_ORDERED, W.OLDER, W.NOT_LISTED),

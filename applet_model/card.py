@@ -53,6 +53,11 @@ class SmartCard:
         return self._transmission is not None
 
     @property
+    def selected(self) -> bool:
+        """Whether the purse is selected."""
+        return self._transmission is not None and self._transmission.selected
+
+    @property
     def protocol(self) -> Protocol:
         """The transmission protocol that the card speaks."""
         return self._protocol

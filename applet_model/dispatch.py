@@ -7,7 +7,7 @@ objects; only then does a handler judge the business. protocol.md gives it with 
 from collections.abc import Callable
 
 from apdu.command import CHAINING, SECURE_MESSAGING, CommandApdu
-from apdu.commands import ANY_STATE, BY_INS, CHAIN_CAPACITY, Command, Ins, Security
+from apdu.commands import ANY_STATE, BY_INS, Command, Ins, Security
 from apdu.errors import FormatError
 from apdu.identity import LifeCycle
 from apdu.payload import Tag
@@ -49,6 +49,8 @@ HANDLERS: dict[Ins, Handler] = {
 
 _CLASSES = (0x00, 0x80)
 _CHANNELS = 0x03
+_NEVER_SECURED = (Ins.INITIALIZE_UPDATE,)
+"""A channel that begins inside of another would want the session keys of both at once."""
 _BASE = 0xFF & ~(CHAINING | SECURE_MESSAGING | _CHANNELS)
 
 
@@ -56,7 +58,7 @@ def find_row(command: CommandApdu) -> Command:
     """CLA, INS: the row, if the instruction is known, and known in this class.
 
     A class is 00 or 80, with bits for chaining (10) and secure messaging (04); other channels get 6881.
-    EXTERNAL AUTHENTICATE has 04 always.
+    EXTERNAL AUTHENTICATE has 04 always, INITIALIZE UPDATE never (Amendment D 7.1.1).
     """
     cla = command.cla
     if cla & _BASE not in _CLASSES:
@@ -66,7 +68,7 @@ def find_row(command: CommandApdu) -> Command:
     row = BY_INS.get(command.ins)
     if row is None:
         raise Decline(StatusWord.INS_NOT_SUPPORTED)
-    if (cla ^ row.cla) & 0x80 or cla & row.cla != row.cla:
+    if (cla ^ row.cla) & 0x80 or cla & row.cla != row.cla or (cla & SECURE_MESSAGING and row.ins in _NEVER_SECURED):
         raise Decline(StatusWord.CLA_NOT_SUPPORTED)
     return row
 
@@ -89,7 +91,7 @@ def _check_state(state: LifeCycle, row: Command) -> None:
 
 def execute(card: CardState, row: Command, command: CommandApdu, protected: bool) -> ResponseApdu:
     """Lc, security condition, objects; then the handler."""
-    if len(command.data) not in row.lc or len(command.data) > CHAIN_CAPACITY:
+    if len(command.data) not in row.lc or len(command.data) > card.cells.chain_capacity:
         raise Decline(StatusWord.WRONG_LENGTH)
     if row.security is Security.SECURE_CHANNEL and not protected:
         raise Decline(StatusWord.SECURITY_STATUS)

@@ -24,8 +24,11 @@ _SELECTED = {
 
 
 def select(card: CardState, call: Call) -> ResponseApdu:
-    """SELECT by name: FCI 6F {84 name, A5 {80 card ID, 81 status}} (ISO 7816-4 clause 7.4)."""
-    unless(call.command.data == AID, StatusWord.NOT_FOUND)
+    """SELECT by name: FCI 6F {84 name, A5 {80 card ID, 81 status}} (ISO 7816-4 clause 7.4).
+
+    Without a name it is the default application that is meant, and the purse is the only one here.
+    """
+    unless(call.command.data in (AID, b""), StatusWord.NOT_FOUND)
     card.forget_selection()
     card.selected = True
     sw = _SELECTED.get(card.life_cycle, StatusWord.OK)

@@ -22,12 +22,14 @@ from applet_model.memory import JOURNAL_SIZE, Block, Cell, NonVolatileMemory, Nu
 
 __all__ = [
     "CENTER_KEYS",
+    "CHAIN_RANGE",
     "HISTORY_RANGE",
     "SCP_TRIES",
     "UNSETTLED_RANGE",
     "ChipKeys",
     "MemoryMap",
     "blank_image",
+    "is_possible",
 ]
 
 CENTER_KEYS = 4
@@ -40,6 +42,13 @@ _HEAD_SIZE = 16
 _IMAGE_MAX = 0x10000
 HISTORY_RANGE = range(8, 1025)
 UNSETTLED_RANGE = range(1, UNSETTLED_MAX + 1)
+CHAIN_RANGE = range(727, 0x10000)
+"""Bytes that a chain may carry: from the longest LOCK OUT, with 24 siblings, to what Capacities can tell."""
+
+
+def is_possible(history: int, unsettled: int, chain: int) -> bool:
+    """Whether a purse may have such capacities."""
+    return history in HISTORY_RANGE and unsettled in UNSETTLED_RANGE and chain in CHAIN_RANGE
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,9 +65,9 @@ class ChipKeys:
 class MemoryMap:
     """The cells of one card."""
 
-    def __init__(self, backing: Backing, history: int, unsettled: int) -> None:
-        """Lay out ``history`` records and ``unsettled`` transfers."""
-        self.history_capacity, self.unsettled_capacity = history, unsettled
+    def __init__(self, backing: Backing, history: int, unsettled: int, chain: int = CHAIN_CAPACITY) -> None:
+        """Lay out ``history`` records and ``unsettled`` transfers; ``chain`` bytes are the longest command data."""
+        self.history_capacity, self.unsettled_capacity, self.chain_capacity = history, unsettled, chain
         self.memory = NonVolatileMemory(backing, _HEAD_SIZE)
         self._backing, self._end = backing, _HEAD_SIZE + JOURNAL_SIZE
         self._place_chip()
@@ -76,10 +85,10 @@ class MemoryMap:
             raise StoreError("this is not a card image of saifu")
         if (version := head[len(_NAME)]) != _VERSION:
             raise StoreError(_of_another_version(version))
-        history, unsettled = int.from_bytes(head[11:13]), head[13]
-        if history not in HISTORY_RANGE or unsettled not in UNSETTLED_RANGE:
+        history, unsettled, chain = int.from_bytes(head[11:13]), head[13], int.from_bytes(head[14:16])
+        if not is_possible(history, unsettled, chain):
             raise StoreError("the card image is damaged: its head does not say how it is laid out")
-        cells = cls(backing, history, unsettled)
+        cells = cls(backing, history, unsettled, chain)
         if len(backing.read(cells.size - 1, 2)) != 1:
             raise StoreError(f"the card image is damaged: it does not have {cells.size} bytes")
         return cells
@@ -149,7 +158,7 @@ class MemoryMap:
     @property
     def capacities(self) -> Capacities:
         """What GET DATA 0107 tells."""
-        return Capacities(_VERSION, self.history_capacity, self.unsettled_capacity, CHAIN_CAPACITY)
+        return Capacities(_VERSION, self.history_capacity, self.unsettled_capacity, self.chain_capacity)
 
 
 def _of_another_version(version: int) -> str:
@@ -162,16 +171,17 @@ def _of_another_version(version: int) -> str:
     )
 
 
-def blank_image(keys: ChipKeys, history: int, unsettled: int) -> bytes:
+def blank_image(keys: ChipKeys, history: int, unsettled: int, chain: int = CHAIN_CAPACITY) -> bytes:
     """Make the image of a blank card: laid out, with the maker's keys, and nothing else.
 
     Raises ValueError for capacities out of range.
     """
-    if history not in HISTORY_RANGE or unsettled not in UNSETTLED_RANGE:
-        raise ValueError(f"history of {history} records or {unsettled} unsettled transfers: out of range")
+    if not is_possible(history, unsettled, chain):
+        told = f"history of {history} records, {unsettled} unsettled transfers or chain of {chain} bytes"
+        raise ValueError(f"{told}: out of range")
     backing = MemoryBacking(bytes(_IMAGE_MAX))
-    backing.write(0, _NAME + bytes((_VERSION,)) + history.to_bytes(2) + bytes((unsettled,)))
-    cells = MemoryMap(backing, history, unsettled)
+    backing.write(0, _NAME + bytes((_VERSION,)) + history.to_bytes(2) + bytes((unsettled,)) + chain.to_bytes(2))
+    cells = MemoryMap(backing, history, unsettled, chain)
     with cells.memory.transaction() as tx:
         tx.put(cells.life_cycle, LifeCycle.BLANK)
         tx.put(cells.diversification, keys.diversification)

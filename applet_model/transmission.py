@@ -7,7 +7,7 @@ command with the right Le, without being executed again; any other command drops
 from dataclasses import dataclass, replace
 
 from apdu.command import CHAINING, SECURE_MESSAGING, CommandApdu
-from apdu.commands import CHAIN_CAPACITY, Command, Ins
+from apdu.commands import Command, Ins
 from apdu.errors import FormatError
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
@@ -44,6 +44,11 @@ class Transmission:
         self._held: _Held | None = None
         self._chain: CommandApdu | None = None
 
+    @property
+    def selected(self) -> bool:
+        """Whether the purse is selected."""
+        return self._card.selected
+
     def exchange(self, raw: bytes) -> ResponseApdu:
         """Answer one command; everything that the card has to say is in the status word."""
         held, self._held = self._held, None
@@ -69,7 +74,7 @@ class Transmission:
             return self._deliver(command, self._protected(row, command))
         if self._card.session.channel is not None:
             self._check_plain(self._card.session.channel, row)
-        if chain is not None or command.cla & CHAINING:
+        if command.cla & CHAINING or (chain is not None and row.ins is not Ins.SELECT):
             return self._deliver(command, self._collect(row, command, chain))
         check_header(self._card, row, command)
         return self._deliver(command, execute(self._card, row, command, protected=False))
@@ -87,7 +92,7 @@ class Transmission:
             unless(same, StatusWord.LAST_OF_CHAIN_EXPECTED)
         check_header(self._card, row, command)
         joined = command.with_data((chain.data if chain else b"") + command.data)
-        unless(len(joined.data) <= CHAIN_CAPACITY, StatusWord.WRONG_LENGTH)
+        unless(len(joined.data) <= self._card.cells.chain_capacity, StatusWord.WRONG_LENGTH)
         if more:
             self._chain = joined
             return ResponseApdu()
@@ -147,6 +152,7 @@ class Transmission:
 
 def _over_t0(command: CommandApdu) -> CommandApdu:
     """A short command as T=0 carries it (ISO 7816-3 12.2): data in one direction, and always P3, where 00 is 256."""
+    command = replace(command, long=False)
     if command.extended:
         return command
     return replace(command, ne=None if command.data else command.ne or _SHORT)

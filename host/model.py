@@ -4,16 +4,19 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from apdu.commands import CHAIN_CAPACITY
 from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError, StoreError
 from apdu.protocol import Protocol
 from applet_model.backing import MemoryBacking
 from applet_model.card import SmartCard
 from applet_model.memory import Cut, PowerCutError
-from applet_model.memory_map import HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, blank_image
+from applet_model.memory_map import CHAIN_RANGE, HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, blank_image
 from host.card_file import FileBacking
 from host.connection import Ejection
 
 __all__ = [
+    "CHAIN_CAPACITY",
+    "CHAIN_RANGE",
     "HISTORY_RANGE",
     "UNSETTLED_RANGE",
     "CardFile",
@@ -48,9 +51,9 @@ class CardFile(SmartCard):
         self._file.close()
 
 
-def create_card(path: Path, keys: ChipKeys, history: int, unsettled: int) -> None:
+def create_card(path: Path, keys: ChipKeys, history: int, unsettled: int, chain: int = CHAIN_CAPACITY) -> None:
     """Make the image file of a blank card; raises StoreError when there is a file of that name."""
-    FileBacking.create(path, blank_image(keys, history, unsettled))
+    FileBacking.create(path, blank_image(keys, history, unsettled, chain))
 
 
 def memory_card(

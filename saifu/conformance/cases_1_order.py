@@ -3,7 +3,7 @@
 Two things are wrong at once in most of them, so that the order shows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -24,13 +24,14 @@ from saifu.conformance.harmless import (
     unknown_instructions,
     usual_state,
 )
+from saifu.conformance.platform import MANAGE_CHANNEL
 from saifu.conformance.stand import Stand
 
 __all__: list[str] = []
 
 _IN_THE_CLEAR = (Ins.SELECT, Ins.INITIALIZE_UPDATE, Ins.EXTERNAL_AUTHENTICATE, Ins.GET_RESPONSE)
 """What may come in the clear while a channel is open."""
-_OTHER_CLASS = 0x80
+_OTHER_CLASS, _PLATFORM = 0x80, "What belongs to the platform"
 
 
 def _all(stand: Stand, commands: Iterable[CommandApdu], sw: int) -> None:
@@ -41,6 +42,13 @@ def _all(stand: Stand, commands: Iterable[CommandApdu], sw: int) -> None:
 def _amiss(command: CommandApdu) -> CommandApdu:
     """The same, wrong in P1 and P2, and in Lc where the command takes no objects."""
     return replace(command, p1=0xFF, p2=0xFF, data=b"\xff\xff\xff")
+
+
+def _selected_and_not(stand: Stand) -> Iterator[None]:
+    """Once with the purse selected, and once after a reset, where a platform may answer in its place."""
+    yield
+    stand.card.reset()
+    yield
 
 
 # --- class and instruction -----------------------------------------------------------------------------------
@@ -56,18 +64,32 @@ def _class_first_of_all(stand: Stand) -> None:
         _all(stand, channels, W.CHANNEL_NOT_SUPPORTED)
 
 
+@in_states("Order of checks 2", "the class is judged before all else of a selected purse", ins=Ins.GET_DATA)
+def _class_first(stand: Stand) -> None:
+    for ins in (Ins.GET_DATA, Ins.PAY, 0x00):
+        unknown = (CommandApdu(cla, ins, 0xFF, 0xFF, b"\xff") for cla in (0x08, 0x20, 0x2C, 0x38, 0xA0, 0xB8))
+        _all(stand, unknown, W.CLA_NOT_SUPPORTED)
+
+
+@in_states(_PLATFORM, "MANAGE CHANNEL is not there", LifeCycle.BLANK, LifeCycle.ACTIVE)
+def _manage_channel(stand: Stand) -> None:
+    for p1, p2 in ((0x00, 0x00), (0x00, 0x01), (0x80, 0x01)):
+        stand.card.raw(CommandApdu(0x00, MANAGE_CHANNEL, p1, p2, ne=1), W.INS_NOT_SUPPORTED)
+
+
 @in_states("Order of checks 3", "no instruction is there beside the table's", *LifeCycle)
 def _each_unknown(stand: Stand) -> None:
     """In both classes where the card does business; else in the one where cards have commands of their own."""
     for cla in (0x00, 0x80) if stand.card.state is LifeCycle.ACTIVE else (0x80,):
-        _all(stand, (CommandApdu(cla, ins, 0, 0) for ins in unknown_instructions(stand.card)), W.INS_NOT_SUPPORTED)
+        unknown = (CommandApdu(cla, ins, 0, 0) for ins in unknown_instructions(stand.card))
+        _all(stand, (one for one in unknown if (one.cla, one.ins) != (0, MANAGE_CHANNEL)), W.INS_NOT_SUPPORTED)
 
 
 @in_states("Order of checks 3", "an unknown instruction is told before secure messaging, chaining and selection")
 def _unknown_first(stand: Stand) -> None:
-    stand.card.reset()
-    for cla in (0x00, 0x04, 0x10, 0x14, 0x80, 0x84, 0x90, 0x94):
-        stand.card.raw(_amiss(CommandApdu(cla, 0x00, 0, 0)), W.INS_NOT_SUPPORTED)
+    for _ in _selected_and_not(stand):
+        for cla in (0x00, 0x04, 0x10, 0x14, 0x80, 0x84, 0x90, 0x94):
+            stand.card.raw(_amiss(CommandApdu(cla, 0x00, 0, 0)), W.INS_NOT_SUPPORTED)
 
 
 @in_states("Order of checks 4", "a command is declined in the class of the others", *LifeCycle)
@@ -77,9 +99,9 @@ def _other_class(stand: Stand) -> None:
 
 @in_states("Order of checks 4", "the class of a command is judged before secure messaging, chaining and selection")
 def _other_class_first(stand: Stand) -> None:
-    stand.card.reset()
-    for command in known(SECURE_MESSAGING | CHAINING):
-        stand.card.raw(replace(_amiss(command), cla=command.cla ^ _OTHER_CLASS), W.CLA_NOT_SUPPORTED)
+    for _ in _selected_and_not(stand):
+        for command in known(SECURE_MESSAGING | CHAINING):
+            stand.card.raw(replace(_amiss(command), cla=command.cla ^ _OTHER_CLASS), W.CLA_NOT_SUPPORTED)
 
 
 @in_states(
@@ -96,8 +118,9 @@ def _always_secure(stand: Stand) -> None:
 
 def _send_with(stand: Stand, bits: int, sw: int, amiss: bool = True) -> None:
     for command in known(bits):
+        wanted = W.CLA_NOT_SUPPORTED if command.ins == Ins.INITIALIZE_UPDATE else sw
         if command.ins != Ins.EXTERNAL_AUTHENTICATE:
-            stand.card.raw(_amiss(command) if amiss else command, sw)
+            stand.card.raw(_amiss(command) if amiss else command, wanted)
 
 
 @in_states(
@@ -107,10 +130,19 @@ def _no_channel(stand: Stand) -> None:
     _send_with(stand, SECURE_MESSAGING, W.SECURE_MESSAGING_NOT_SUPPORTED, amiss=False)
 
 
+@in_states(
+    "Order of checks 4", "INITIALIZE UPDATE never has secure messaging in its class", LifeCycle.BLANK,
+    ins=Ins.INITIALIZE_UPDATE,
+)  # fmt: skip
+def _never_secure(stand: Stand) -> None:
+    for cla in (0x84, 0x94):
+        stand.card.raw(CommandApdu(cla, Ins.INITIALIZE_UPDATE, 0, 0, bytes(8), 256), W.CLA_NOT_SUPPORTED)
+
+
 @in_states("Order of checks 7", "secure messaging is judged before chaining, selection, state, P1, P2 and Lc")
 def _no_channel_first(stand: Stand) -> None:
-    stand.card.reset()
-    _send_with(stand, SECURE_MESSAGING | CHAINING, W.SECURE_MESSAGING_NOT_SUPPORTED)
+    for _ in _selected_and_not(stand):
+        _send_with(stand, SECURE_MESSAGING | CHAINING, W.SECURE_MESSAGING_NOT_SUPPORTED)
 
 
 @in_states("Order of checks 8", "while a channel is open, a command in the clear is declined", LifeCycle.BLANK)
@@ -151,10 +183,10 @@ def _select_ends_channel(stand: Stand) -> None:
     LifeCycle.ACTIVE,
 )
 def _no_chain(stand: Stand) -> None:
-    stand.card.reset()
-    for row in ROWS:
-        if not row.chaining:
-            stand.card.raw(replace(_amiss(harmless(row)), cla=row.cla | CHAINING), W.CHAINING_NOT_SUPPORTED)
+    for _ in _selected_and_not(stand):
+        for row in ROWS:
+            if not row.chaining:
+                stand.card.raw(replace(_amiss(harmless(row)), cla=row.cla | CHAINING), W.CHAINING_NOT_SUPPORTED)
 
 
 # --- selection and life cycle ----------------------------------------------------------------------------------
@@ -167,7 +199,7 @@ def _unselected(stand: Stand) -> None:
     for row in ROWS:
         if row.ins not in (Ins.SELECT, Ins.GET_RESPONSE):
             stand.card.raw(_amiss(harmless(row)), W.CONDITIONS_OF_USE)
-    stand.card.raw(CommandApdu(0x00, Ins.GET_DATA, 1, 0, ne=256), W.CONDITIONS_OF_USE)
+    stand.card.raw(CommandApdu(0x00, Ins.GET_DATA, 1, 7, ne=256), W.CONDITIONS_OF_USE)
 
 
 @in_states(
@@ -207,7 +239,7 @@ def _lc(row: Command, stand: Stand) -> None:
     short = good.with_data(bytes(_size_not_taken(row)))
     _all(stand, (replace(short, p1=p1) for p1 in at_edges(row.p1)), W.WRONG_LENGTH)
     _all(stand, (replace(short, p2=p2) for p2 in at_edges(row.p2)), W.WRONG_LENGTH)
-    for size in at_edges(row.lc):
+    for size in at_edges(row.lc)[row.ins is Ins.SELECT :]:  # without a name it selects
         stand.card.raw(harmless(row, size))  # taken: what else is wrong the oracle knows
 
 

@@ -5,19 +5,20 @@ answer shows whether the parts were joined rightly: 950E comes behind everything
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from apdu.command import CommandApdu
 from apdu.commands import Ins
 from apdu.identity import AID, LifeCycle
 from apdu.payload import Tag, pack
 from apdu.status import StatusWord as W
-from saifu.conformance.harmless import in_states, require_in_process, take_extended
+from saifu.conformance.harmless import SELECT, in_states, require_in_process, take_extended
 from saifu.conformance.issuer import PIN
 from saifu.conformance.stand import Stand
 
 __all__: list[str] = []
 
-_CHAINING = "Command chaining"
+_CHAINING, _PLATFORM = "Command chaining", "What belongs to the platform"
 _LISTED = (0xFFFF_FFFF, *(0xFFFF_FFFF ^ 1 << bit for bit in range(8, 17)))
 """Serials that are not the card's, and so far apart that head and proof want two commands: 363 bytes."""
 
@@ -157,9 +158,9 @@ _STRANGERS: tuple[tuple[CommandApdu, int], ...] = (
     (CommandApdu(0x90, Ins.ATTEST, 0, 0, bytes(9)), W.CHAINING_NOT_SUPPORTED),
     (CommandApdu(0x10, Ins.SELECT, 4, 0, AID), W.CHAINING_NOT_SUPPORTED),
     (_part(bytes(9), cla=0x84), W.SECURE_MESSAGING_NOT_SUPPORTED),
-    (_part(bytes(9), cla=0xC0), W.CLA_NOT_SUPPORTED),
+    (_part(bytes(9), cla=0x20), W.CLA_NOT_SUPPORTED),
     (_part(bytes(9), cla=0x00), W.CLA_NOT_SUPPORTED),
-    (_part(bytes(9), cla=0x81), W.CHANNEL_NOT_SUPPORTED),
+    (replace(SELECT, data=AID + b"\0"), W.NOT_FOUND),
     (CommandApdu(0x80, 0x00, 0, 0), W.INS_NOT_SUPPORTED),
 )
 """What gets in the middle of a chain what it gets without one."""
@@ -191,12 +192,19 @@ def _not_executed(stand: Stand) -> None:
     stand.verify(b"", 0x63C0 | stand.card.twin.cells.pin_tries.number())
 
 
-@in_states("Order of checks 9", "SELECT in the middle of a chain selects nothing anew", ins=Ins.SELECT)
-def _select_not_executed(stand: Stand) -> None:
+@in_states(_CHAINING, "SELECT in the middle of a chain selects anew, and the chain is dropped", ins=Ins.SELECT)
+def _select_anew(stand: Stand) -> None:
+    data = _data(stand)
     stand.verify()
-    stand.card.raw(_part(b"\0"), W.OK)
-    stand.card.select(W.LAST_OF_CHAIN_EXPECTED)
-    stand.verify(b"")
+    stand.card.raw(_part(data[:200]), W.OK)
+    stand.card.select(W.OK)
+    stand.card.raw(_last(data[200:]), W.WRONG_DATA)
+    stand.verify(b"", 0x63C0 | stand.card.twin.cells.pin_tries.number())
+
+
+@in_states(_PLATFORM, "a command of another logical channel drops the chain", ins=Ins.LOCK_OUT)
+def _other_channel(stand: Stand) -> None:
+    _broken(stand, ((_part(bytes(9), cla=0x81), W.CHANNEL_NOT_SUPPORTED),))
 
 
 @in_states(_CHAINING, "bytes that are no command drop the chain", ins=Ins.LOCK_OUT)

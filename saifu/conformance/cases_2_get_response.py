@@ -113,7 +113,7 @@ _OBEYED = (replace(CAPACITIES, ne=8), replace(SELECT, p2=0x0C), CommandApdu(0x90
 _DECLINED = (
     replace(SELECT, data=bytes(5)),
     CommandApdu(0x00, 0x00, 0, 0),
-    CommandApdu(0xC0, Ins.GET_DATA, 1, 0),
+    CommandApdu(0x20, Ins.GET_DATA, 1, 0),
     CommandApdu(0x04, Ins.GET_DATA, 1, 0),
     CommandApdu(0x80, Ins.PAY, 1, 0),
     replace(GET_RESPONSE, cla=0x80),

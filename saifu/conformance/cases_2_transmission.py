@@ -23,6 +23,7 @@ from saifu.conformance.harmless import (
     take_extended,
 )
 from saifu.conformance.issuer import PIN
+from saifu.conformance.platform import names_channel
 from saifu.conformance.stand import Stand
 from saifu.conformance.subject import must
 
@@ -46,19 +47,29 @@ def _class_word(cla: int) -> int | None:
     return {0x04: W.SECURE_MESSAGING_NOT_SUPPORTED, 0x10: W.CHAINING_NOT_SUPPORTED, 0x14: 0x6882}.get(cla)
 
 
-@in_states("Class byte", "each class has the meaning of the table", ins=Ins.GET_DATA)
-def _each_class(stand: Stand) -> None:
+def _in_classes(stand: Stand, of_channels: bool) -> None:
     low = (0x00, 0x01, 0x03, 0x04, 0x07, 0x08, 0x0C, 0x0F)
     for cla in (high | nibble for high in range(0, 0x100, 0x10) for nibble in low):
-        if cla < 0xF0 or stand.card.in_process:  # FF is the reader's own class in PC/SC
+        # FF is the reader's own class in PC/SC
+        if names_channel(cla) is of_channels and (cla < 0xF0 or stand.card.in_process):
             stand.card.raw(replace(CAPACITIES, cla=cla, ne=8), _class_word(cla))
+
+
+@in_states("Class byte", "each class has the meaning of the table", ins=Ins.GET_DATA)
+def _each_class(stand: Stand) -> None:
+    _in_classes(stand, of_channels=False)
+
+
+@in_states("What belongs to the platform", "there is no logical channel but the basic one", ins=Ins.GET_DATA)
+def _each_channel(stand: Stand) -> None:
+    _in_classes(stand, of_channels=True)
 
 
 # --- bytes that are no command -----------------------------------------------------------------------------------
 
 _MALFORMED = (
-    "", "00", "00A404", "00A4040006", "00A4040006F053414946", "00A4040006F053414946550000", "00A404000000",
-    "00A4040000000000", "00A404000000000100", "00A40400000006", "00A40400000006F053414946",
+    "", "00", "00A404", "00A4040006F053414946", "00A4040006F053414946550000", "00A404000000",
+    "00A4040000000000", "00A404000000000100", "00A40400000006F053414946",
     "00A40400000006F0534149465500", "00A40400000006F05341494655000000",
 )  # fmt: skip
 

@@ -39,9 +39,31 @@ def _without_fci(stand: Stand) -> None:
     must(stand.card.send(Ins.SELECT, AID, sw, p1=4, p2=0x0C) == b"", "with P2 0C data came back")
 
 
-@in_states("SELECT 1", "no other name selects: no part of it, no longer one, no other case", ins=Ins.SELECT)
+@in_states("SELECT", "without a name the purse is meant: as with its own, and anew", *LifeCycle, ins=Ins.SELECT)
+def _without_name(stand: Stand) -> None:
+    sw = _SELECTED.get(stand.card.state, W.OK)
+    fci = stand.card.select(sw)
+    if stand.card.state is LifeCycle.ACTIVE:
+        stand.verify()
+    must(stand.card.send(Ins.SELECT, b"", sw, p1=4) == fci, "the FCI is another than with the name")
+    _get_data(stand, 0x0108, None)  # the PIN counts as not verified: the oracle knows
+    stand.card.reset()
+    stand.card.send(Ins.SELECT, b"", sw, p1=4, p2=0x0C)
+    _get_data(stand, 0x0107)
+
+
+@in_states("What belongs to the platform", "a part of the name selects nothing, and what is selected stays as it is",
+           ins=Ins.SELECT)  # fmt: skip
+def _part_of_the_name(stand: Stand) -> None:
+    stand.verify()
+    for size in range(5, len(AID)):
+        stand.card.send(Ins.SELECT, AID[:size], W.NOT_FOUND, p1=4)
+        stand.verify(b"")
+
+
+@in_states("SELECT 1", "no other name selects: no longer one, no other case", ins=Ins.SELECT)
 def _other_names(stand: Stand) -> None:
-    for name in (AID[:5], AID[1:], AID + b"\0", AID + bytes(10), AID[:-1] + b"X", AID.lower(), AID * 2, bytes(16)):
+    for name in (AID[1:], AID + b"\0", AID + bytes(10), AID[:-1] + b"X", AID.lower(), AID * 2, bytes(16)):
         for p2 in (0x00, 0x0C):
             stand.card.send(Ins.SELECT, name, W.NOT_FOUND, p1=4, p2=p2)
 

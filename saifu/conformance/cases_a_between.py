@@ -1,5 +1,6 @@
 """What comes between the steps of the issuer's secure channel, and what a channel and its end leave as it was."""
 
+from apdu.command import CommandApdu
 from apdu.commands import Ins
 from apdu.identity import AID, LifeCycle
 from apdu.status import StatusWord as W
@@ -75,6 +76,18 @@ def _selected_inside(stand: Stand) -> None:
     must(AID in fci and in_clear in fci, "the FCI is not there under the MAC")
     stand.card.raw(channel.wrapped(Ins.GET_DATA, *CAPACITIES, cla=0x00), W.SECURE_MESSAGING_NOT_SUPPORTED)
     _read(stand.card)
+
+
+@case("Secure channel", "an INITIALIZE UPDATE under secure messaging is of no known class, and the channel stays", P,
+      ins=Ins.INITIALIZE_UPDATE)  # fmt: skip
+def _begin_inside(stand: Stand) -> None:
+    channel = Channel.open(stand.card)
+    channel.store(parameters(stand))
+    for cla in (0x84, 0x94):
+        command = CommandApdu(cla, Ins.INITIALIZE_UPDATE, 0, 0, bytes(16), 256)
+        stand.card.raw(command, W.CLA_NOT_SUPPORTED)
+    channel.store(parameters(stand))
+    Channel(stand.card).authenticate()
 
 
 # --- its end -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Secure messaging with the card under test: what the channel protects, what does not verify, what ends it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from apdu.cipher import BLOCK
@@ -64,6 +65,16 @@ def _extended(stand: Stand) -> None:
     channel = Channel.open(stand.card)
     stand.card.raw(channel.wrapped(Ins.GET_DATA, *CAPACITIES, cla=0x00, ne=65536), W.OK)
     stand.card.raw(channel.wrapped(Ins.GET_DATA, *CAPACITIES, cla=0x00), W.OK)
+    long = replace(CommandApdu(0x80, Ins.STORE_DATA, 0x08, 0, parameters(stand), 256), long=True)
+    stand.card.raw(channel.wrap(long), W.OK)
+    stand.card.raw(channel.wrapped(Ins.GET_DATA, *CAPACITIES, cla=0x00), W.OK)
+
+
+@case("Order of checks 7", "a MAC over another form of Lc than the one that is sent ends the channel with 6988", P)
+def _other_form(stand: Stand) -> None:
+    if not stand.card.in_process or stand.card.twin.protocol is Protocol.T0:
+        raise NotHereError("extended length fields go as they are only to a card in this process, at T=1")
+    _end(stand.card, lambda channel: replace(_good(channel), long=True))
 
 
 # --- what does not verify --------------------------------------------------------------------------------------

@@ -88,7 +88,11 @@ class Channel:
         self, ins: Ins, p1: int = 0, p2: int = 0, data: bytes = b"", cla: int = 0x80, ne: int = _NE
     ) -> CommandApdu:
         """The next command of the channel, to be sent or not; raises FormatError when it is too long."""
-        return self._host.wrap(CommandApdu(cla, ins, p1, p2, data, ne))
+        return self.wrap(CommandApdu(cla, ins, p1, p2, data, ne))
+
+    def wrap(self, command: CommandApdu) -> CommandApdu:
+        """A command as the next one of the channel; raises FormatError when it is too long."""
+        return self._host.wrap(command)
 
     def send(
         self, ins: Ins, p1: int = 0, p2: int = 0, data: bytes = b"", sw: int = StatusWord.OK, cla: int = 0x80

@@ -22,7 +22,7 @@ from broadcast import children
 from host.channel_keys import read_channel_keys
 from host.console import JsonOption, emit, open_slot, say
 from host.files import require_folder, require_replaceable, write_whole
-from host.model import HISTORY_RANGE, UNSETTLED_RANGE, ModelSlot, create_card, memory_card
+from host.model import CHAIN_CAPACITY, CHAIN_RANGE, HISTORY_RANGE, UNSETTLED_RANGE, ModelSlot, create_card, memory_card
 from host.pcsc import PcscSlot
 from host.recording import recorded
 from host.scp03 import StaticKeys
@@ -254,6 +254,8 @@ def _show(report: Report) -> None:
     typer.echo(f"{sums}; {report.exchanges} exchanges in {report.seconds:.1f} s")
     for why, count in report.skipped().items():
         typer.echo(f"  {count} skipped: {why}")
+    for result in report.of_platform():
+        typer.echo(f"  platform: {result.case.name}: {result.why}")
 
 
 @app.command("list")
@@ -276,10 +278,13 @@ def blank(
     unsettled: Annotated[
         int, typer.Option(help="Places for unsettled transfers.", min=UNSETTLED_RANGE[0], max=UNSETTLED_RANGE[-1])
     ] = 4,
+    chain: Annotated[
+        int, typer.Option(help="Bytes that a chain may carry.", min=CHAIN_RANGE[0], max=CHAIN_RANGE[-1])
+    ] = CHAIN_CAPACITY,
     as_json: JsonOption = False,
 ) -> None:
     """Make the image of a blank card with the test keys, to put into a virtual reader."""
-    create_card(image, CHIP, history, unsettled)
+    create_card(image, CHIP, history, unsettled, chain)
     emit(
         as_json,
         {"image": str(image)},

@@ -75,10 +75,12 @@ def beside(allowed: Container[int], size: int = 256) -> list[int]:
 def harmless(row: Command, size: int | None = None) -> CommandApdu:
     """A command with the lowest P1 and P2 that are allowed, and the fewest bytes of data, or ``size`` of them.
 
-    The data are zeros; for VERIFY the PIN, since another one would cost a try.
+    The data are zeros; for VERIFY the PIN, since another one would cost a try. SELECT has a name, which is nobody's:
+    without one it selects.
     """
     p1, p2 = (next(value for value in _BYTE if value in allowed) for allowed in (row.p1, row.p2))
-    size = next(size for size in _BYTE if size in row.lc) if size is None else size
+    least = 1 if row.ins is Ins.SELECT else 0
+    size = next(size for size in _BYTE[least:] if size in row.lc) if size is None else size
     data = PIN if row.ins is Ins.VERIFY and size == len(PIN) else bytes(size)
     return CommandApdu(row.cla, row.ins, p1, p2, data)
 

@@ -3,18 +3,20 @@
 It works on any connection, and on a recorded trace as well.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from apdu.command import SECURE_MESSAGING, CommandApdu
 from apdu.commands import Ins
 from apdu.errors import AuthenticityError, FormatError
 from apdu.messages import Value
+from apdu.payload import Tag, pack
 from apdu.protocol import Protocol
 from apdu.signature import is_point, verify
 from apdu.status import status_text
 from apdu.trace.model import Exchange
 from host.scp03 import StaticKeys
 from host.secure_listener import SecureListener
+from saifu.conformance.platform import is_of_channels, is_platform_select, is_purses, is_whole_select, may_be_platforms
 from saifu.conformance.twin import MARK_SIZES, Free, Mark, Twin
 
 __all__ = ["Deviation", "Drawn", "Oracle"]
@@ -33,6 +35,10 @@ class Deviation:
     """What the model answers; where the card is free, what the card chose, if it was in order."""
     answered: bytes | None
     why: str
+    is_platforms: bool = False
+    """Whether the platform may have answered in the purse's place: then it is not the purse that deviates."""
+    in_step: bool = True
+    """Whether card and model are in the same state after it; always False where the purse deviates."""
 
 
 @dataclass(slots=True)
@@ -69,6 +75,7 @@ class Oracle:
         self._nonces, self._points = {0, (1 << 64) - 1}, set[bytes]()
         self._values = dict[bytes, bytes]()
         self._signed = dict[tuple[bytes, bytes], bytes]()
+        self._in_doubt = False
         self._begin(b"")
 
     def _begin(self, command: bytes) -> None:
@@ -79,10 +86,35 @@ class Oracle:
         self.twin.power_on()
         for side in (self._card_side, self._twin_side):
             side.reset("")
+        self._in_doubt = False
         self._begin(b"")
 
     def hear(self, command: bytes, answered: bytes | None) -> Deviation | None:
         """Follow one exchange as it went over the wire; None when the card did what the model does."""
+        was_selected = self.twin.selected
+        is_platforms = self._is_platforms(command, was_selected)
+        deviation = self._heard(command, answered)
+        if deviation is None or not is_platforms or self._is_purses(command, answered):
+            return deviation and replace(deviation, in_step=False)
+        self._begin(b"")  # nothing is fetched of what the platform has said
+        in_step = not is_platform_select(command) and (not was_selected or is_of_channels(command))
+        return replace(deviation, is_platforms=True, in_step=in_step)
+
+    def _is_platforms(self, command: bytes, was_selected: bool) -> bool:
+        """Whether the platform may answer, by the rules of ``platform``."""
+        if is_whole_select(command):
+            self._in_doubt = False
+            return False
+        self._in_doubt |= may_be_platforms(command)
+        return self._in_doubt or not was_selected
+
+    def _is_purses(self, command: bytes, answered: bytes | None) -> bool:
+        """Whether the purse itself has answered where it may not; in doubt it may be selected, so then it may."""
+        if answered is None or (self._in_doubt and not may_be_platforms(command)):
+            return False
+        return is_purses(answered, pack({Tag.CAPACITIES: self.twin.cells.capacities.encode()}))
+
+    def _heard(self, command: bytes, answered: bytes | None) -> Deviation | None:
         expected = self.twin.transmit(self._as_carried(command))
         if not (self._expected[-2:-1] == bytes((_MORE,)) and command[1:2] == bytes((Ins.GET_RESPONSE,))):
             dropped = self._dropped()

@@ -59,7 +59,7 @@ class Report:
         return self.counts()[Outcome.PASSED.value]
 
     def counts(self, results: Iterable[Result] | None = None) -> dict[str, int]:
-        """How many passed, failed and were skipped."""
+        """How many passed, failed, were skipped, and met the platform in the purse's place."""
         counted = Counter(result.outcome for result in (self.results if results is None else results))
         return {outcome.value: counted[outcome] for outcome in Outcome}
 
@@ -73,6 +73,10 @@ class Report:
     def skipped(self) -> dict[str, int]:
         """Why cases were skipped, and how many for each reason."""
         return Counter(result.why for result in self.results if result.outcome is Outcome.SKIPPED)
+
+    def of_platform(self) -> list[Result]:
+        """The cases in which the platform answered in the purse's place."""
+        return [result for result in self.results if result.outcome is Outcome.PLATFORM]
 
     def rows(self) -> list[tuple[str, dict[str, int]]]:
         """Counts for each command of the table, and for what is about any of them."""
@@ -140,7 +144,7 @@ def _sums(name: str, results: Iterable[Result]) -> dict[str, str]:
         "name": name,
         "tests": str(len(results)),
         "failures": str(counted[Outcome.FAILED]),
-        "skipped": str(counted[Outcome.SKIPPED]),
+        "skipped": str(counted[Outcome.SKIPPED] + counted[Outcome.PLATFORM]),
         "time": f"{sum(result.seconds for result in results):.3f}",
     }
 
@@ -153,6 +157,9 @@ def _test_case(result: Result) -> Xml.Element:
         Xml.SubElement(element, "failure", message=result.why).text = "\n".join(deviation_lines(result.deviation))
     elif result.outcome is Outcome.SKIPPED:
         Xml.SubElement(element, "skipped", message=result.why)
+    elif result.outcome is Outcome.PLATFORM:
+        skipped = Xml.SubElement(element, "skipped", message=f"{Outcome.PLATFORM.value}: {result.why}")
+        skipped.text = "\n".join(deviation_lines(result.deviation))
     return element
 
 
@@ -204,7 +211,7 @@ main { max-width: 60rem; margin: auto; padding: 1.5rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 }
-.failed { color: var(--bad); font-weight: 600 } .passed { color: var(--ok) } .skipped { opacity: .7 }
+.failed { color: var(--bad); font-weight: 600 } .passed { color: var(--ok) } .skipped, .platform { opacity: .7 }
 </style></head><body><main>"""
 
 

@@ -14,10 +14,10 @@ from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
 from apdu.status import StatusError, StatusWord, status_text, tries_left
 from applet_model.memory import PowerCutError
-from applet_model.memory_map import ChipKeys, blank_image
+from applet_model.memory_map import ChipKeys, blank_image, is_possible
 from host.connection import CardConnection, CardSlot, TellsProtocol
 from host.exchange import exchange
-from host.model import HISTORY_RANGE, UNSETTLED_RANGE, Cut, ModelSlot
+from host.model import Cut, ModelSlot
 from host.recording import RecordingSlot
 from host.scp03 import InitializeUpdateAnswer, SessionKeys, StaticKeys
 from host.session import PurseSession
@@ -25,7 +25,7 @@ from saifu.conformance.issuer import PIN, PUK, Issuer
 from saifu.conformance.oracle import Deviation, Oracle
 from saifu.conformance.twin import Twin
 
-__all__ = ["SERIAL", "DeviationError", "NotHereError", "Subject", "Told", "UnmetError", "must"]
+__all__ = ["SERIAL", "DeviationError", "NotHereError", "PlatformError", "Subject", "Told", "UnmetError", "must"]
 
 SERIAL = 2
 """The serial of every card under test."""
@@ -69,6 +69,10 @@ def _meeting(clause: str) -> Iterator[None]:
         raise UnmetError(clause, str(error) or repr(error)) from None
 
 
+class PlatformError(Exception):
+    """The runtime took a SELECT in the purse's place: what is selected now is its affair, and a case ends here."""
+
+
 class NotHereError(Exception):
     """A case cannot be run on this card or connection; the text says why."""
 
@@ -79,6 +83,8 @@ class Told:
 
     exchanges: int = 0
     commands: set[tuple[LifeCycle, int]] = field(default_factory=set)
+    platforms: list[Deviation] = field(default_factory=list)
+    """What the platform has answered otherwise than the purse would, where it may."""
 
 
 class Subject:
@@ -134,12 +140,13 @@ class Subject:
         return twin
 
     def _twin(self, capacities: Capacities, data: bytes = bytes(10), version: int = 0) -> Twin:
-        if capacities.history not in HISTORY_RANGE or capacities.unsettled not in UNSETTLED_RANGE:
-            told = f"{capacities.history} records, {capacities.unsettled} unsettled transfers"
+        sizes = capacities.history, capacities.unsettled, capacities.chain
+        if not is_possible(*sizes):
+            told = "{} records, {} unsettled transfers, {} bytes of a chain".format(*sizes)
             raise UnmetError("GET DATA", f"GET DATA 0107: no purse has such capacities: {told}")
         protocol = self.slot.protocol if isinstance(self.slot, TellsProtocol) else Protocol.T1
         chip = ChipKeys(data, version, self.keys.enc, self.keys.mac, self.keys.dek)
-        return Twin(blank_image(chip, capacities.history, capacities.unsettled), protocol)
+        return Twin(blank_image(chip, *sizes), protocol)
 
     def _key_information(self, connection: CardConnection) -> InitializeUpdateAnswer:
         """What INITIALIZE UPDATE tells of the chip; raises SecureChannelError when it has not the keys."""
@@ -205,15 +212,23 @@ class Subject:
         return connection
 
     def transmit(self, command: bytes) -> bytes:
-        """One exchange in lock-step; raises DeviationError, and what the connection raises."""
+        """One exchange in lock-step; raises DeviationError, PlatformError, and what the connection raises.
+
+        Where the platform may answer, and has answered otherwise, that is kept, and the model's answer is returned.
+        """
         connection = self._connection or self.reset()
         state = self.state
         answer = connection.transmit(command)
         self._count(state, command)
         deviation = self.oracle.hear(command, answer)
-        if deviation is not None:
+        if deviation is None:
+            return answer
+        if not deviation.is_platforms:
             raise DeviationError(deviation.why, deviation)
-        return answer
+        self.told.platforms.append(deviation)
+        if not deviation.in_step:
+            raise PlatformError(deviation.why)
+        return deviation.expected
 
     def torn(self, command: CommandApdu, write: int, cut: Cut = Cut.AFTER) -> bool:
         """One command, in which card and twin lose their power at the ``write``-th physical write; then a reset.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from apdu import ber
-from apdu.commands import Ins
+from apdu.commands import CHAIN_CAPACITY, Ins
 from apdu.errors import FormatError, InputError, SecureChannelError, StoreError
 from apdu.identity import LifeCycle
 from apdu.objects import Capacities, PurseStatus
@@ -15,13 +15,13 @@ from apdu.trace.model import Exchange, Reset
 from apdu.trace.reading import Listener, Reading
 from apdu.trace.whole import whole
 from applet_model.backing import MemoryBacking
-from applet_model.memory_map import HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, MemoryMap, blank_image
+from applet_model.memory_map import ChipKeys, MemoryMap, blank_image, is_possible
 from host.replay import Recording
 from host.scp03 import InitializeUpdateAnswer, StaticKeys
 
 __all__ = ["blank_start", "image_keys", "protocol_of", "readings_of"]
 
-_HISTORY, _UNSETTLED = 64, 4
+_USUAL = (64, 4, CHAIN_CAPACITY)
 """Capacities of a blank card whose trace does not tell them; they matter only when one of them is full."""
 _BLANK = (LifeCycle.BLANK, LifeCycle.PERSONALIZATION)
 _SELECT = bytes((0x00, Ins.SELECT, 0x04))
@@ -68,8 +68,9 @@ def blank_start(recording: Recording, keys: StaticKeys) -> bytes:
         raise InputError(
             f"the card is {told.state.text} when the trace begins, and not blank: give its image of then with --model"
         )
-    if told.history not in HISTORY_RANGE or told.unsettled not in UNSETTLED_RANGE:
-        raise InputError(f"the card tells of {told.history} records and {told.unsettled} transfers: no purse has these")
+    if not is_possible(*told.sizes):
+        sizes = "{} records, {} transfers and {} bytes of a chain".format(*told.sizes)
+        raise InputError(f"the card tells of {sizes}: no purse has these")
     return told.image(keys)
 
 
@@ -103,21 +104,17 @@ class _Told:
         return self.status.state if self.status is not None else LifeCycle.BLANK
 
     @property
-    def history(self) -> int:
-        """Capacity for history records."""
-        return self.capacities.history if self.capacities is not None else _HISTORY
-
-    @property
-    def unsettled(self) -> int:
-        """Capacity for unsettled transfers."""
-        return self.capacities.unsettled if self.capacities is not None else _UNSETTLED
+    def sizes(self) -> tuple[int, int, int]:
+        """Places for history records and for unsettled transfers, and bytes of a chain."""
+        told = self.capacities
+        return (told.history, told.unsettled, told.chain) if told is not None else _USUAL
 
     def image(self, keys: StaticKeys) -> bytes:
         """Memory of a blank card that would tell the same."""
         known = self.key_information
         data, version = (known.diversification_data, known.key_version) if known is not None else (bytes(10), 0)
         chip = ChipKeys(data, version, keys.enc, keys.mac, keys.dek)
-        backing = MemoryBacking(blank_image(chip, self.history, self.unsettled))
+        backing = MemoryBacking(blank_image(chip, *self.sizes))
         cells = MemoryMap.open(backing)
         sequence = int.from_bytes(known.sequence_counter) if known is not None else 0
         with cells.memory.transaction() as tx:

@@ -28,6 +28,7 @@ def _instruction(command: CommandApdu) -> W | None:
     if row is None:
         return W.INS_NOT_SUPPORTED
     wrong = (row.cla ^ command.cla) & 0x80 or command.cla & row.cla != row.cla
+    wrong = wrong or (row.ins is Ins.INITIALIZE_UPDATE and command.cla & SECURE_MESSAGING)
     return W.CLA_NOT_SUPPORTED if wrong else None
 
 
@@ -52,7 +53,7 @@ def _parameters(row: Command, command: CommandApdu, protected: bool) -> W | None
         return W.WRONG_P1_P2
     if command.cla & CHAINING:
         return W.OK if len(command.data) <= CHAIN_CAPACITY else W.WRONG_LENGTH
-    if len(command.data) not in row.lc:
+    if len(command.data) not in row.lc or len(command.data) > CHAIN_CAPACITY:
         return W.WRONG_LENGTH
     return W.SECURITY_STATUS if row.security is Security.SECURE_CHANNEL and not protected else None
 

@@ -288,6 +288,12 @@ def test_capacities_out_of_range_make_no_card(history: int, unsettled: int) -> N
         blank_image(CHIP, history, unsettled)
 
 
+@pytest.mark.parametrize("chain", [0, 726, 0x10000])
+def test_a_chain_carries_the_longest_proof_and_can_be_told(chain: int) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        blank_image(CHIP, 16, 4, chain)
+
+
 def test_a_persons_card_fits_a_java_card() -> None:
     assert len(blank_image(CHIP, 200, 4)) <= 16 * 1024
     assert STATIC.enc in blank_image(CHIP, 200, 4)

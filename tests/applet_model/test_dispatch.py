@@ -140,13 +140,11 @@ def test_edges_of_lc_and_le(state: LifeCycle, row: Command) -> None:
 MALFORMED = {
     "nothing": "",
     "three bytes": "00A404",
-    "Lc without data": "00A4040006",
     "a byte too few": "00A4040006F053414946",
     "two bytes behind the data": "00A4040006F053414946550000",
     "Lc and Le of nothing": "00A404000000",
     "extended Lc of nothing": "00A4040000000000",
     "extended Lc of nothing, extended Le": "00A404000000000100",
-    "extended Lc, no data": "00A40400000006",
     "extended Lc, a byte too few": "00A40400000006F053414946",
     "extended Lc with a short Le": "00A40400000006F0534149465500",
     "extended Lc, three bytes behind": "00A40400000006F05341494655000000",
@@ -198,6 +196,16 @@ def test_longest_extended_command(size: int) -> None:
     assert card.send(0x80, Ins.LOCK_OUT, 0, 0, bytes(size)).sw == W.WRONG_LENGTH
 
 
+@pytest.mark.parametrize("chain", [727, 768, 2048])
+def test_the_longest_command_is_what_the_card_was_made_for(chain: int) -> None:
+    image = bytearray(image_in(LifeCycle.ACTIVE))
+    image[14:16] = chain.to_bytes(2)
+    card = CopiedCard(bytes(image)).selected()
+    assert card.send(0x80, Ins.LOCK_OUT, 0, 0, bytes(chain)).sw == W.WRONG_DATA
+    assert card.send(0x80, Ins.LOCK_OUT, 0, 0, bytes(chain + 1)).sw == W.WRONG_LENGTH
+    assert card.send(0x00, Ins.GET_DATA, 1, 7, ne=256).data[-2:] == chain.to_bytes(2)
+
+
 # --- inside a secure channel -------------------------------------------------------------------------------
 
 
@@ -212,7 +220,8 @@ def opened(state: LifeCycle, level: int) -> tuple[CopiedCard, SecureConnection]:
 @pytest.mark.parametrize("state", OPEN)
 @pytest.mark.parametrize("level", [0x01, 0x03])
 def test_every_ins_under_secure_messaging(state: LifeCycle, level: int) -> None:
-    bare = (Ins.EXTERNAL_AUTHENTICATE, Ins.GET_RESPONSE)  # never wrapped: one has its own MAC, one is transport
+    # never wrapped: one has its own MAC, one is transport, and one begins a channel
+    bare = (Ins.EXTERNAL_AUTHENTICATE, Ins.GET_RESPONSE, Ins.INITIALIZE_UPDATE)
     for ins in (ins for ins in range(256) if ins not in bare):
         _, channel = opened(state, level)
         command = of_ins(ins)

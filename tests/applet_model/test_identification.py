@@ -63,6 +63,18 @@ def test_without_fci(state: LifeCycle) -> None:
     assert select(card_in(state), p2=0x0C) == (b"", WORDS.get(state, 0x9000))
 
 
+@every_state
+def test_without_a_name_the_purse_is_meant(state: LifeCycle) -> None:
+    """The first command of opensc-tool and gp, with Le and without."""
+    card = CopiedCard(image_in(state))
+    card.power_on()
+    fci, sw = select(card, b"")
+    assert (fci, sw) == select(card)
+    assert get_data(card, 0x0107)[1] == 0x9000
+    assert card.transmit(b"\x00\xa4\x04\x00") == bytes((0x61, len(fci)))
+    assert card.transmit(b"\x00\xc0\x00\x00\x00") == fci + sw.to_bytes(2)
+
+
 @pytest.mark.parametrize("name", [AID[:5], AID + b"\0", AID[:-1] + b"X", b"\xa0\0\0\0\3", AID.lower(), AID * 2])
 def test_other_names_are_not_found_and_what_is_selected_stays(name: bytes) -> None:
     card = CopiedCard(image_in(LifeCycle.ACTIVE))

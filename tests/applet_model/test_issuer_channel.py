@@ -1,6 +1,7 @@
 """The issuer's channel on the card: keys and their tries, what ends a channel, what is refused inside it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -109,6 +110,23 @@ def test_a_wrong_mac_ends_the_channel() -> None:
     assert work.card.send(0x84, Ins.STORE_DATA, 0x08, 0, bytes(40)).sw == 0x6988
     assert work.card.send(0x84, Ins.STORE_DATA, 0x08, 0, bytes(40)).sw == 0x6882
     assert work.card.send(0x80, Ins.GENERATE_KEY_PAIR, 0x80, 0).sw == 0x6982
+
+
+def test_initialize_update_never_comes_inside_a_channel_and_the_channel_goes_on() -> None:
+    work = begun()
+    for cla in (0x84, 0x94):
+        assert work.card.send(cla, Ins.INITIALIZE_UPDATE, 0, 0, bytes(16), 256).sw == 0x6E00
+    assert work.store(GOOD) == 0x9000
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_the_mac_is_over_the_length_as_it_is_written(long: bool) -> None:
+    plain, words = CommandApdu(0x80, Ins.STORE_DATA, 0x08, 0, GOOD, 256, long=long), []
+    for written in (long, not long):
+        work = begun()
+        sent = work.channel._channel.wrap(plain)
+        words.append(ResponseApdu.decode(work.card.transmit(replace(sent, long=written).encode())).sw)
+    assert words == [0x9000, 0x6988]
 
 
 def test_a_plain_command_inside_the_channel_is_refused_and_the_channel_goes_on() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from apdu.commands import CHAIN_CAPACITY
 from apdu.identity import TEST_ISSUER
 from apdu.protocol import Protocol
 from applet_model.backing import MemoryBacking
@@ -28,8 +29,10 @@ class SpoiltCard(SmartCard):
         return self.spoil(command, super().transmit(command))
 
 
-def blank_card(protocol: Protocol = Protocol.T1, history: int = 16, unsettled: int = 4) -> SpoiltCard:
-    return SpoiltCard(MemoryBacking(blank_image(CHIP, history, unsettled)), protocol=protocol)
+def blank_card(
+    protocol: Protocol = Protocol.T1, history: int = 16, unsettled: int = 4, chain: int = CHAIN_CAPACITY
+) -> SpoiltCard:
+    return SpoiltCard(MemoryBacking(blank_image(CHIP, history, unsettled, chain)), protocol=protocol)
 
 
 def subject_of(card: SmartCard) -> Subject:

@@ -26,7 +26,7 @@ __all__: list[str] = []
 # --- transmission and the order of checks ----------------------------------------------------------------------
 
 
-@mutant("Order of checks 2", "logical channels are taken for the basic one")
+@mutant("What belongs to the platform", "logical channels are taken for the basic one")
 def _() -> AbstractContextManager[object]:
     return patch("applet_model.dispatch._CHANNELS", 0)
 
@@ -102,7 +102,7 @@ def _() -> AbstractContextManager[object]:
     return never(CardState, "forget_selection")
 
 
-@mutant("SELECT 1", "a part of the AID selects")
+@mutant("What belongs to the platform", "a part of the AID selects")
 def _() -> AbstractContextManager[object]:
     def select(right: Handler, card: CardState, call: Call) -> ResponseApdu:
         whole = AID if AID.startswith(call.command.data) else call.command.data

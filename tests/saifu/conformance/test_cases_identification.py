@@ -41,8 +41,8 @@ def test_a_card_with_more_records_than_one_file_is_read_beyond_it() -> None:
     assert {result.outcome for result in results} == {Outcome.PASSED}
 
 
-def part_of_the_name(right: Handler, card: CardState, call: Call) -> ResponseApdu:
-    known = AID.startswith(call.command.data)
+def longer_name(right: Handler, card: CardState, call: Call) -> ResponseApdu:
+    known = call.command.data.startswith(AID)
     return right(card, replace(call, command=call.command.with_data(AID)) if known else call)
 
 
@@ -61,7 +61,7 @@ def parameters_for_all() -> AbstractContextManager[object]:
 
 
 WRONG: list[tuple[str, Broken]] = [
-    ("SELECT 1", lambda: handler(Ins.SELECT, part_of_the_name)),
+    ("SELECT 1", lambda: handler(Ins.SELECT, longer_name)),
     ("SELECT", lambda: handler(Ins.SELECT, silent_warning)),
     ("SELECT", lambda: patch("applet_model.identification._WITHOUT_FCI", 0x0D)),
     ("GET DATA 1", lambda: patch.dict(identification._OBJECTS, {0x0109: identification._OBJECTS[0x0107]})),

@@ -1,15 +1,17 @@
 """The cases on transmission and selection hold on the model whatever its capacities, and bite."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from unittest.mock import patch
 
 import pytest
 
 from apdu.command import CommandApdu
-from apdu.commands import Command, Ins
+from apdu.commands import CHAIN_CAPACITY, Command, Ins
+from apdu.objects import Capacities
 from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
 from applet_model.card_state import Call, CardState
+from applet_model.memory_map import MemoryMap
 from applet_model.transmission import Transmission, _Held
 from saifu.conformance import cases_2_chaining, cases_2_get_response, cases_2_selection, cases_2_transmission
 from tests.saifu.conformance.case_runs import CARDS, Broken, cases_of, failed, failing_clauses, skipped
@@ -91,14 +93,23 @@ def forgets_when_it_fails() -> AbstractContextManager[object]:
     return handler(Ins.SELECT, select)
 
 
+def takes(chain: int) -> AbstractContextManager[object]:
+    """A card whose chains carry another number of bytes than it tells."""
+    stack = ExitStack()
+    stack.enter_context(patch.object(MemoryMap, "chain_capacity", property(lambda _: chain), create=True))
+    told = property(lambda cells: Capacities(2, cells.history_capacity, cells.unsettled_capacity, CHAIN_CAPACITY))
+    stack.enter_context(patch.object(MemoryMap, "capacities", told))
+    return stack
+
+
 WRONG: list[tuple[str, Broken]] = [
     ("Class byte", lambda: patch("applet_model.dispatch._BASE", 0xE0)),
     ("Command chaining", lambda: chain_outlives(Ins.GET_RESPONSE)),
     ("Command chaining", lambda: chain_outlives(Ins.ATTEST)),
     ("Command chaining", lambda: chain_outlives(Ins.GET_DATA)),
     ("Order of checks 9", executed_in_a_chain),
-    ("Order of checks 13", lambda: patch("applet_model.transmission.CHAIN_CAPACITY", 1023)),
-    ("Order of checks 13", lambda: patch("applet_model.transmission.CHAIN_CAPACITY", 1025)),
+    ("Order of checks 13", lambda: takes(1023)),
+    ("Order of checks 13", lambda: takes(1025)),
     ("Order of checks 6", lambda: patch("applet_model.transmission._Held.answers", lambda *_: False)),
     (ANSWERS, lambda: patch("applet_model.transmission._Held.answers", lambda *_: False)),
     (ANSWERS, lambda: patch("applet_model.transmission._SHORT", 255)),

@@ -52,10 +52,10 @@ class Reader(HTMLParser):
 
 
 def test_counts() -> None:
-    assert REPORT.counts() == {"passed": 1, "failed": 1, "skipped": 1}
+    assert REPORT.counts() == {"passed": 1, "failed": 1, "skipped": 1, "platform": 0}
     assert dict(REPORT.rows()) == {
-        "any command": {"passed": 1, "failed": 0, "skipped": 0},
-        "PAY": {"passed": 0, "failed": 1, "skipped": 1},
+        "any command": {"passed": 1, "failed": 0, "skipped": 0, "platform": 0},
+        "PAY": {"passed": 0, "failed": 1, "skipped": 1, "platform": 0},
     }
 
 
@@ -102,7 +102,7 @@ def test_a_run_that_was_interrupted_is_not_ok_though_nothing_failed() -> None:
 def test_a_card_that_cannot_be_met_has_a_report() -> None:
     cases = [each.case for each in REPORT.results]
     report = Report.of_unmet("reader", UnmetError("SELECT", BAD), cases)
-    assert report.counts() == {"passed": 0, "failed": 1, "skipped": 3}
+    assert report.counts() == {"passed": 0, "failed": 1, "skipped": 3, "platform": 0}
     assert report.document()["results"][0]["clause"] == "SELECT"
     assert Xml.fromstring(report.junit()).get("failures") == "1"
     assert b"<script>" not in report.html()

@@ -77,8 +77,10 @@ def test_every_case_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("protocol", Protocol)
-@pytest.mark.parametrize("capacities", [(8, 1), (16, 4), (64, 8)])
-def test_the_model_keeps_every_promise_twice(protocol: Protocol, capacities: tuple[int, int]) -> None:
+@pytest.mark.parametrize("capacities", [(8, 1, 727), (16, 4, 768), (64, 8, 4096)])
+def test_the_model_keeps_every_promise_twice(protocol: Protocol, capacities: tuple[int, int, int]) -> None:
+    """A card is judged by the capacities that it tells."""
+
     def make() -> SpoiltCard:
         return blank_card(protocol, *capacities)
 
