@@ -53,9 +53,9 @@ class SmartCard:
         return self._transmission is not None
 
     @property
-    def selected(self) -> bool:
+    def is_selected(self) -> bool:
         """Whether the purse is selected."""
-        return self._transmission is not None and self._transmission.selected
+        return self._transmission is not None and self._transmission.is_selected
 
     @property
     def protocol(self) -> Protocol:

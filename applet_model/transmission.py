@@ -45,7 +45,7 @@ class Transmission:
         self._chain: CommandApdu | None = None
 
     @property
-    def selected(self) -> bool:
+    def is_selected(self) -> bool:
         """Whether the purse is selected."""
         return self._card.selected
 

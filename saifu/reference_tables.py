@@ -38,6 +38,7 @@ from apdu.signature import SIGNATURE_SIZE
 from apdu.status import STATUS_TEXT
 from applet_model.card import Protocol, answer_to_reset
 from applet_model.life_cycle import TRANSITIONS
+from saifu.conformance.suite import suite
 
 __all__ = ["REGIONS", "TAG_CONTENT", "table"]
 
@@ -217,7 +218,16 @@ def _bench() -> str:
     return f"{text} {model}\n\n{table(('card', *(f'{line} kbit/s' for line in lines)), rows)}"
 
 
+def _conformance_numbers() -> str:
+    """How many cases the conformance suite has, and how many clauses of the protocol they are about."""
+    cases = suite()
+    return (
+        f"`saifu conform` has {len(cases)} cases, for {len({case.clause for case in cases})} clauses of the protocol."
+    )
+
+
 REGIONS: dict[str, Callable[[], str]] = {
+    "conformance numbers": _conformance_numbers,
     "commands": _commands,
     "general status": _general_status,
     "data objects": _data_objects,

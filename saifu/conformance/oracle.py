@@ -91,7 +91,7 @@ class Oracle:
 
     def hear(self, command: bytes, answered: bytes | None) -> Deviation | None:
         """Follow one exchange as it went over the wire; None when the card did what the model does."""
-        was_selected = self.twin.selected
+        was_selected = self.twin.is_selected
         is_platforms = self._is_platforms(command, was_selected)
         deviation = self._heard(command, answered)
         if deviation is None or not is_platforms or self._is_purses(command, answered):

@@ -54,6 +54,14 @@ def test_opensc_tool_selects_the_purse_and_reads_its_status(reader: VirtualReade
     assert data.count((10_000).to_bytes(4)) == 2
 
 
+def test_opensc_tool_selects_the_purse_without_a_name(reader: VirtualReader, purses: list[Path]) -> None:
+    line = ["opensc-tool", "--reader", "0", "--card-driver", "default", "--send-apdu", "00:A4:04:00:00"]
+    with inserted(reader, purses):
+        said = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    assert "SW1=0x90, SW2=0x00" in said
+    assert AID.hex(" ").upper() in said
+
+
 def test_pcsc_scan_shows_the_purses_atr(reader: VirtualReader, purses: list[Path]) -> None:
     with inserted(reader, purses):
         said = subprocess.run(["pcsc_scan", "-c"], capture_output=True, text=True, check=False, timeout=60).stdout
