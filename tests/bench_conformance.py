@@ -109,7 +109,15 @@ def _criterion(name: str, found: dict[str, Any] | None) -> Criterion:
 def show_conformance(figures: dict[str, Any]) -> None:
     """Print the tables."""
     table = Table(
-        "connection", "passed", "failed", "skipped", "exchanges", "s", "us an exchange", title="The conformance suite"
+        "connection",
+        "passed",
+        "failed",
+        "skipped",
+        "platform",
+        "exchanges",
+        "s",
+        "us an exchange",
+        title="The conformance suite",
     )
     for name, run in figures["runs"].items():
         told = [*run["counts"].values(), run["exchanges"], f"{run['seconds']:.2f}", run["exchange_us"]]
