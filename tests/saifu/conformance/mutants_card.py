@@ -187,6 +187,19 @@ def _() -> AbstractContextManager[object]:
     return patch.object(CardChannel, "_check_mac", check)
 
 
+@mutant("Secure channel", "a MAC is over the shortest form of Lc, whatever was sent")
+def _() -> AbstractContextManager[object]:
+    right = CardChannel._check_mac
+    return patch.object(
+        CardChannel, "_check_mac", lambda channel, command: right(channel, replace(command, long=False))
+    )
+
+
+@mutant("Order of checks 4", "INITIALIZE UPDATE is taken for a command of the open channel")
+def _() -> AbstractContextManager[object]:
+    return patch("applet_model.dispatch._NEVER_SECURED", ())
+
+
 @mutant("EXTERNAL AUTHENTICATE 4", "the host's cryptogram is not compared")
 def _() -> AbstractContextManager[object]:
     def authenticate(self: CardChannel, command: CommandApdu) -> bool:

@@ -107,6 +107,7 @@ WRONG: list[tuple[str, Broken]] = [
     ("Command chaining", lambda: chain_outlives(Ins.GET_RESPONSE)),
     ("Command chaining", lambda: chain_outlives(Ins.ATTEST)),
     ("Command chaining", lambda: chain_outlives(Ins.GET_DATA)),
+    ("Command chaining", lambda: chain_outlives(Ins.SELECT)),
     ("Order of checks 9", executed_in_a_chain),
     ("Order of checks 13", lambda: takes(1023)),
     ("Order of checks 13", lambda: takes(1025)),
