@@ -52,6 +52,7 @@ class Ins(IntEnum):
     GENERATE_KEY_PAIR = 0x46
     INITIALIZE_UPDATE = 0x50
     EXTERNAL_AUTHENTICATE = 0x82
+    PUT_KEY = 0xD8
     STORE_DATA = 0xE2
     REQUEST = 0x30
     PAY = 0x32
@@ -196,6 +197,12 @@ COMMANDS: tuple[Command, ...] = (
         Ins.EXTERNAL_AUTHENTICATE, 0x84, SECURITY_LEVELS, _ZERO, _16, _OPEN, "GP Amendment D 7.1.2",
         "Opens the secure channel at security level P1: host cryptogram (8) and MAC (8).",
         "01, 03, 11, 13 or 33, 00", "16", status=(W.BLOCKED,),
+    ),
+    Command(
+        Ins.PUT_KEY, 0x80, range(0x80), (0x81,), _OBJECTS, _OPEN, "GP Card Specification 11.8, Amendment D 7.2",
+        "Replaces the three keys of the secure channel, and their version.",
+        "version to replace, or 00; 81", "new version, three key blocks", Security.SECURE_CHANNEL,
+        status=(W.WRONG_DATA, W.DATA_NOT_FOUND, W.KEY_CHECK_VALUE),
     ),
     Command(
         Ins.STORE_DATA, 0x80, (0x08, 0x68, 0x88, 0xE8), _ANY, _OBJECTS, _OPEN, "GP Card Specification 11.11",

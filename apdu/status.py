@@ -1,7 +1,7 @@
 """Status words: those of ISO 7816-4 clause 5.6 that the card uses, and the purse's own.
 
 The purse's own words are 95xx: ISO 7816-4 leaves 9xxx other than 9000 to the application, and no
-decoder reads 95xx as something else (9400 and 9840 are read as GSM).
+decoder reads 95xx as something else (9400 and 9840 are read as GSM). 9485 is GlobalPlatform's (11.8.3.2).
 """
 
 from enum import IntEnum
@@ -33,6 +33,7 @@ class StatusWord(IntEnum):
     DATA_NOT_FOUND = 0x6A88
     INS_NOT_SUPPORTED = 0x6D00
     CLA_NOT_SUPPORTED = 0x6E00
+    KEY_CHECK_VALUE = 0x9485
     LOCKED_OUT = 0x9501
     CREDIT_EXPIRED = 0x9502
     CREDIT_LIMIT = 0x9503
@@ -75,6 +76,7 @@ STATUS_TEXT: dict[int, str] = {
     _W.DATA_NOT_FOUND: "there is no such data",
     _W.INS_NOT_SUPPORTED: "unknown instruction",
     _W.CLA_NOT_SUPPORTED: "unknown class",
+    _W.KEY_CHECK_VALUE: "a key check value is not that of the key",
     _W.LOCKED_OUT: "the card is locked out: it moves no money until the center unlocks it",
     _W.CREDIT_EXPIRED: "the credit information is missing or out of date: renew it",
     _W.CREDIT_LIMIT: "the credit's number or amount of payments is used up: renew it",

@@ -13,7 +13,7 @@ from apdu.identity import LifeCycle
 from apdu.payload import Tag
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
-from applet_model import attest, credit, history, identification, lock_out, personalization, pin, purse
+from applet_model import attest, credit, history, identification, lock_out, personalization, pin, purse, put_key
 from applet_model.card_state import Call, CardState
 from applet_model.decline import Decline
 from applet_model.payload import unpack
@@ -32,6 +32,7 @@ HANDLERS: dict[Ins, Handler] = {
     Ins.INITIALIZE_UPDATE: personalization.initialize_update,
     Ins.EXTERNAL_AUTHENTICATE: personalization.external_authenticate,
     Ins.GENERATE_KEY_PAIR: personalization.generate_key_pair,
+    Ins.PUT_KEY: put_key.put_key,
     Ins.STORE_DATA: personalization.store_data,
     Ins.REQUEST: purse.request,
     Ins.PAY: purse.pay,

@@ -24,6 +24,7 @@ __all__ = [
     "CENTER_KEYS",
     "CHAIN_RANGE",
     "HISTORY_RANGE",
+    "KEY_ROOM",
     "SCP_TRIES",
     "UNSETTLED_RANGE",
     "ChipKeys",
@@ -36,6 +37,8 @@ CENTER_KEYS = 4
 """Places for public keys of the center."""
 SCP_TRIES = 10
 """Failed openings of the secure channel before the issuer's keys are blocked."""
+KEY_ROOM = 32
+"""Bytes of the place of a static key; shorter ones are filled up with zeros."""
 PIN_SIZE = 8
 _NAME, _VERSION = b"SAIFU-CARD", 2
 _HEAD_SIZE = 16
@@ -111,7 +114,7 @@ class MemoryMap:
         self.life_cycle = self._number(1)
         self.diversification = self._cell(10)
         self.key_version, self.key_size = self._number(1), self._number(1)
-        self.static_enc, self.static_mac, self.static_dek = (self._cell(32) for _ in range(3))
+        self.static_enc, self.static_mac, self.static_dek = (self._cell(KEY_ROOM) for _ in range(3))
         self.scp_sequence, self.scp_tries = self._number(3), self._number(1)
 
     def _place_issuer_data(self) -> None:
@@ -192,6 +195,6 @@ def blank_image(keys: ChipKeys, history: int, unsettled: int, chain: int = CHAIN
             (cells.static_mac, keys.mac),
             (cells.static_dek, keys.dek),
         ):
-            tx.put(cell, key.ljust(32, b"\0"))
+            tx.put(cell, key.ljust(KEY_ROOM, b"\0"))
         tx.put(cells.scp_tries, SCP_TRIES)
     return backing.image()[: cells.size]

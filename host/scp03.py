@@ -180,6 +180,7 @@ class HostChannel:
         self._level = level
         self._key_version = key_version
         self._session: SessionKeys | None = None
+        self._card: InitializeUpdateAnswer | None = None
         self._closed = False
         self._chain = bytes(BLOCK)
         self._counter = 0
@@ -202,7 +203,7 @@ class HostChannel:
         session = SessionKeys.of(keys, context)
         if not bytes_eq(session.card_cryptogram(context), answer.card_cryptogram):
             raise self._refuse("the card's cryptogram is wrong: the card has other keys, or is no card of ours")
-        self._session = session
+        self._session, self._card = session, answer
         plain = CommandApdu(0x80, Ins.EXTERNAL_AUTHENTICATE, self._level, 0)
         return self._with_mac(session, plain, session.host_cryptogram(context))
 
@@ -214,6 +215,13 @@ class HostChannel:
             raise self._refuse(f"the card (i = {answer.i:02X}) has no S8 mode with level {self._level:02X}")
         if answer.card_challenge == self._host_challenge:
             raise self._refuse("the card sent our own challenge back")
+
+    @property
+    def card(self) -> InitializeUpdateAnswer:
+        """What the card told of itself, once it has proved its keys; raises SecureChannelError before."""
+        if self._card is None:
+            raise SecureChannelError("the secure channel is not open yet: nothing is known of the card")
+        return self._card
 
     def wrap(self, command: CommandApdu) -> CommandApdu:
         """Encrypt, if the level says so, and add the MAC (Amendment D, 6.2.4 and 6.2.6).

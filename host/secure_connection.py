@@ -61,6 +61,11 @@ class SecureConnection:
             raise
         return self._channel.unwrap(answer).encode()
 
+    @property
+    def card(self) -> InitializeUpdateAnswer:
+        """What the card told of itself before it was authenticated: key version, diversification data."""
+        return self._channel.card
+
     def dek_encrypt(self, plain: bytes) -> bytes:
         """Encrypt a sensitive value of whole 16-byte blocks with the card's DEK; see HostChannel."""
         return self._channel.dek_encrypt(plain)

@@ -81,6 +81,8 @@ class SecureListener:
         if command.ins == Ins.EXTERNAL_AUTHENTICATE:
             return self._authenticate(exchange, command, answer)
         opened = self._secured(exchange, command, answer)
+        if command.ins == Ins.PUT_KEY and answer.sw == StatusWord.OK:
+            self.reset(exchange.slot)  # the card has other keys now
         if opened is not None and (plain := opened.plain) is not None:
             inside = CommandApdu.decode(plain.command), ResponseApdu.decode(plain.response or b"")
             told = self._follow(plain, *inside)

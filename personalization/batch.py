@@ -7,10 +7,10 @@ from apdu.errors import RefusedError
 from apdu.identity import CardId, LifeCycle
 from host.connection import CardSlot
 from host.session import PurseSession
+from personalization.card_keys import CardKeys
 from personalization.diversification import resetting_code
 from personalization.issuer_line import IssuerLine
 from personalization.journal import Journal
-from personalization.keystore import MasterKey
 from personalization.one import Letter, personalize_card, random_pin
 from personalization.orders import Order, OrderList
 from personalization.profile import Profile
@@ -33,11 +33,13 @@ class Line:
 class Batch:
     """A batch that can be run until every row is done."""
 
-    def __init__(
-        self, orders: OrderList, profile: Profile, master: MasterKey, line: IssuerLine, journal: Journal
-    ) -> None:
-        """Everything has been checked before; from here on cards are made."""
-        self._orders, self._profile, self._master = orders, profile, master
+    def __init__(self, orders: OrderList, profile: Profile, keys: CardKeys, line: IssuerLine, journal: Journal) -> None:
+        """Everything else has been checked before; from here on cards are made.
+
+        Raises InputError when an earlier run has given a card that is not done keys of another master key.
+        """
+        journal.require_key(keys.issuer)
+        self._orders, self._profile, self._keys = orders, profile, keys
         self._line, self._journal = line, journal
 
     def run(self, slot_for: SlotFor, deliver: Callable[[Letter], None]) -> Iterator[Line]:
@@ -46,7 +48,7 @@ class Batch:
         A row that is tried again gets a new letter, and a new ID if the center has certified the old one,
         unless the run before was cut just after its card was made: then the card is its own proof.
 
-        Raises what personalize_card raises, at the first card that fails: a wrong master key must not
+        Raises what personalize_card raises, at the first card that fails: wrong keys must not
         burn the tries of a whole tray.
         """
         for order in self._orders.orders:
@@ -62,9 +64,16 @@ class Batch:
     def _make(self, order: Order, tried: CardId | None, slot: CardSlot, deliver: Callable[[Letter], None]) -> CardId:
         """Personalize the blank card; an ID that was certified in an earlier try has its key, and is spent."""
         card = self._allot(order) if tried is None or self._line.is_certified(tried) else tried
-        letter = Letter(card, order.holder, order.pin or random_pin(), resetting_code(self._master.key, card))
+        letter = Letter(card, order.holder, order.pin or random_pin(), resetting_code(self._keys.issuer.key, card))
         deliver(letter)
-        personalize_card(slot, letter, self._profile, self._master, self._line)
+        personalize_card(
+            slot,
+            letter,
+            self._profile,
+            self._keys,
+            self._line,
+            lambda chip: self._journal.put_keys(order, chip, self._keys.issuer),
+        )
         return card
 
     def _allot(self, order: Order) -> CardId:

@@ -17,7 +17,8 @@ from host.files import make_folder, write_whole
 from host.secrets_input import PASSPHRASE_VARIABLE, read_digits, read_secret
 from host.session import PurseSession
 from personalization.batch import Batch, Line
-from personalization.desk import USUAL_KEY, issuer_desk
+from personalization.card_keys import TransportKeys
+from personalization.desk import PUBLIC, USUAL_KEY, issuer_desk
 from personalization.diversification import SCHEMES, resetting_code
 from personalization.journal import Journal
 from personalization.keystore import Keystore, MasterKey, ceremony, check_value, random_key
@@ -31,7 +32,15 @@ __all__ = ["app"]
 app = typer.Typer(help="Make cards: key ceremony, blank images, one card, a batch.", no_args_is_help=True)
 
 _Profile = Annotated[str, typer.Option("--profile", "-p", help="person, merchant, or a TOML file.")]
-_Key = Annotated[str, typer.Option("--key", help="Name of the master key.")]
+_Key = Annotated[str, typer.Option("--key", help="Name of the master key of your cards' own keys.")]
+_Transport = Annotated[
+    str,
+    typer.Option(
+        "--transport-keys",
+        help="Keys with which blank cards come: public (GlobalPlatform's test keys), keystore:NAME with the card "
+        "maker's master key, or a file with enc, mac and dek, as hex.",
+    ),
+]
 _Passphrase = Annotated[
     Path | None,
     typer.Option("--passphrase-file", help=f"File with the passphrase; else {PASSPHRASE_VARIABLE} or a prompt."),
@@ -44,7 +53,7 @@ _Letters = Annotated[Path | None, typer.Option("--letters", help="CSV file for P
 def ceremony_command(
     context: typer.Context,
     name: Annotated[str, typer.Option(help="Name of the new master key.")] = USUAL_KEY,
-    version: Annotated[int, typer.Option(help="Its key version, 1 to 127.")] = 1,
+    version: Annotated[int, typer.Option(help="Its key version, 1 to 127; 255 for a card maker's.")] = 1,
     bits: Annotated[int, typer.Option(help="128, 192 or 256.")] = 128,
     scheme: Annotated[str, typer.Option(help=f"Diversification: {' or '.join(SCHEMES)}.")] = "sp800-108",
     component: Annotated[
@@ -82,13 +91,13 @@ def blank(
     context: typer.Context,
     image: Annotated[Path, typer.Argument(help="The image file to make.")],
     profile: _Profile = "person",
-    key: _Key = USUAL_KEY,
+    transport_keys: _Transport = PUBLIC,
     passphrase_file: _Passphrase = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the image of a blank card, as it comes from the card maker: with diversified keys in it."""
-    chosen = Profile.load(profile, currency("EUR"))
-    create_blank(image, issuer_desk(context).master(key, passphrase_file), chosen)
+    """Make the image of a blank card, as it comes from the card maker: with transport keys, and nothing of yours."""
+    chosen, desk = Profile.load(profile, currency("EUR")), issuer_desk(context)
+    create_blank(image, desk.transport_keys(transport_keys, lambda: desk.keystore(passphrase_file)), chosen)
     emit(as_json, {"image": str(image), "profile": profile}, [f"{image}: a blank card, laid out for profile {profile}"])
 
 
@@ -99,6 +108,7 @@ def one(
     holder: Annotated[str, typer.Option(help="Whose card it becomes.")],
     profile: _Profile = "person",
     key: _Key = USUAL_KEY,
+    transport_keys: _Transport = PUBLIC,
     letters: _Letters = None,
     passphrase_file: _Passphrase = None,
     dry_run: _DryRun = False,
@@ -106,7 +116,7 @@ def one(
 ) -> None:
     """Personalize the blank card in a reader; asks for its PIN, or takes SAIFU_PIN."""
     letters_file = Letters(letters) if letters else None
-    master = issuer_desk(context).master(key, passphrase_file)
+    keys = issuer_desk(context).keys_to_put(key, transport_keys, passphrase_file)
     with issuer_desk(context).issuer_line(passphrase_file) as line:
         chosen, slot = Profile.load(profile, line.unit), open_slot(reader)
         _look(slot)
@@ -115,10 +125,10 @@ def one(
             return
         pin = read_digits("PIN for the card", PIN_VARIABLE, None, range(4, 9), confirm=True)
         card = line.allot(chosen.role, holder)
-        letter = Letter(card, holder, pin, resetting_code(master.key, card))
+        letter = Letter(card, holder, pin, resetting_code(keys.issuer.key, card))
         if letters_file is not None:
             letters_file.write(letter)
-        personalize_card(slot, letter, chosen, master, line)
+        personalize_card(slot, letter, chosen, keys, line)
     emit(as_json, {"card": card.text, "holder": holder, "profile": profile}, [f"card {card} is {holder}'s"])
 
 
@@ -142,6 +152,7 @@ def batch_command(
     report: Annotated[Path | None, typer.Option("--report", help="Where the report goes, as JSON.")] = None,
     profile: _Profile = "person",
     key: _Key = USUAL_KEY,
+    transport_keys: _Transport = PUBLIC,
     passphrase_file: _Passphrase = None,
     dry_run: _DryRun = False,
     as_json: JsonOption = False,
@@ -151,21 +162,21 @@ def batch_command(
     if letters is None and any(order.pin is None for order in wanted.orders):
         raise InputError("rows without a PIN get a random one: say with --letters where it is written")
     deliver = Letters(letters).write if letters else lambda _: None
-    master = issuer_desk(context).master(key, passphrase_file)
+    keys = issuer_desk(context).keys_to_put(key, transport_keys, passphrase_file)
     with issuer_desk(context).issuer_line(passphrase_file) as line:
         chosen = Profile.load(profile, line.unit)
         if dry_run:
             text = f"dry run: {len(wanted.orders)} rows, profile and key are in order"
             emit(as_json, {"dry_run": True, "rows": len(wanted.orders)}, [f"{text}; nothing was written"])
             return
-        slot_for = _cards(reader) if reader else _images(out, master, chosen)
+        slot_for = _cards(reader) if reader else _images(out, keys.transport, chosen)
         with Journal(orders.with_name(orders.name + ".journal"), wanted) as journal:
-            batch = Batch(wanted, chosen, master, line, journal)
+            batch = Batch(wanted, chosen, keys, line, journal)
             done = _run(batch, len(wanted.orders), slot_for, deliver)
     _report(done, report, as_json)
 
 
-def _images(folder: Path, master: MasterKey, profile: Profile) -> Callable[[Order], CardSlot]:
+def _images(folder: Path, transport: TransportKeys, profile: Profile) -> Callable[[Order], CardSlot]:
     """The blank card of a row is an image that is made now, unless an earlier run made it."""
 
     def image(order: Order) -> CardSlot:
@@ -173,7 +184,7 @@ def _images(folder: Path, master: MasterKey, profile: Profile) -> Callable[[Orde
         path = folder / order.file
         if not path.exists():
             make_folder(folder)
-            create_blank(path, master, profile)
+            create_blank(path, transport, profile)
         return open_slot(f"model:{path}")
 
     return image

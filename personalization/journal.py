@@ -3,6 +3,10 @@
 JSON lines, each written to the disk before the next step; a last line that was cut off is ignored. It is read once,
 and decides then which rows get cards: it is held from before that until the batch ends, so that a second batch of the
 same list makes none of them again.
+
+Before the keys of a card's maker are replaced, the card's diversification data and the master key of its new keys are
+noted, by name and check value. Which keys the card has after a cut, the card itself tells; the journal sees to it that
+the batch goes on with that master key.
 """
 
 import json
@@ -14,6 +18,7 @@ from typing import Any, Self
 from apdu.errors import FormatError, InputError, StoreError
 from apdu.identity import CardId
 from host.files import append, locked, read_private
+from personalization.keystore import MasterKey
 from personalization.orders import Order, OrderList
 
 __all__ = ["Journal"]
@@ -36,6 +41,8 @@ class Journal:
     def _begin(self, orders: OrderList) -> None:
         self.allotted: dict[int, CardId] = {}
         self.done: set[int] = set()
+        self.keys: dict[int, tuple[str, str]] = {}
+        """By row: name and check value of the master key from which its card got keys, or was about to."""
         if not self.path.exists() or not self._read(orders):
             self._append({"format": _FORMAT, "list": orders.digest})
 
@@ -72,6 +79,8 @@ class Journal:
     def _note(self, entry: dict[str, Any]) -> None:
         if "card" in entry:
             self.allotted[entry["line"]] = CardId.parse(entry["card"])
+        if "kcv" in entry:
+            self.keys[entry["line"]] = entry["key"], entry["kcv"]
         if entry.get("done"):
             self.done.add(entry["line"])
 
@@ -82,6 +91,20 @@ class Journal:
         """Note that a row got a card ID."""
         self.allotted[order.line] = card
         self._append({"line": order.line, "card": card.text})
+
+    def put_keys(self, order: Order, chip: bytes, master: MasterKey) -> None:
+        """Note that the card with this diversification data is about to get keys from a master key."""
+        self.keys[order.line] = master.name, master.kcv
+        self._append({"line": order.line, "chip": chip.hex().upper(), "key": master.name, "kcv": master.kcv})
+
+    def require_key(self, master: MasterKey) -> None:
+        """Raise InputError where a row that is not done was given keys of another master key than this."""
+        for line, (name, kcv) in self.keys.items():
+            if line not in self.done and kcv != master.kcv:
+                raise InputError(
+                    f"line {line}: an earlier run has given its card keys of key {name} (check value {kcv}), "
+                    f"not of {master.name} ({master.kcv}): go on with that one"
+                )
 
     def finish(self, order: Order) -> None:
         """Note that a row's card is personalized."""

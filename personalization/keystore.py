@@ -15,6 +15,7 @@ from typing import Any, Self
 from apdu.cipher import key_check_value
 from apdu.errors import InputError
 from host.files import locked, make_folder
+from host.issuer_session import TRANSPORT_VERSION
 from host.scp03 import KEY_SIZES
 from host.sealed_file import SCRYPT_COST, damaged, read_sealed, write_sealed
 from personalization.diversification import SCHEMES
@@ -59,6 +60,8 @@ def ceremony(components: list[bytes]) -> bytes:
 class MasterKey:
     """A master key: its name, key version 1 to 127, diversification scheme, and 16, 24 or 32 bytes.
 
+    Version 255 is that of a card maker's: cards come with keys that are derived from it.
+
     Raises InputError when one of them is not so.
     """
 
@@ -71,11 +74,17 @@ class MasterKey:
         """Check what was given."""
         if not _NAME.fullmatch(self.name):
             raise InputError(f"{self.name!r} is no name of a key: up to 32 letters, digits, dots, - and _")
-        if self.version not in _VERSIONS:
-            raise InputError(f"key {self.name}: a key version is 1 to 127, not {self.version}")
+        if self.version not in _VERSIONS and not self.is_makers:
+            makers = f"or {TRANSPORT_VERSION} for a card maker's"
+            raise InputError(f"key {self.name}: a key version is 1 to 127, {makers}, not {self.version}")
         if self.scheme not in SCHEMES:
             raise InputError(f"key {self.name}: the scheme is {' or '.join(SCHEMES)}, not {self.scheme!r}")
         _sized(self.key)
+
+    @property
+    def is_makers(self) -> bool:
+        """Whether cards come with keys of this one, to be replaced: it is no key for cards of one's own."""
+        return self.version == TRANSPORT_VERSION
 
     @property
     def size(self) -> int:

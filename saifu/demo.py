@@ -31,6 +31,7 @@ from host.terminal.pos import InsufficientMoneyError, PointOfSale
 from host.terminal.purse_terminal import PurseTerminal
 from host.terminal.sales import SalesStore
 from host.terminal.terminal import ListedCardError
+from personalization.card_keys import CardKeys, public_transport_keys
 from personalization.diversification import resetting_code
 from personalization.keystore import MasterKey, random_key
 from personalization.one import Letter, create_blank, personalize_card
@@ -224,10 +225,10 @@ class Demo:
     def _personalize(self, name: str, master: MasterKey) -> CardId:
         """A blank card becomes a purse."""
         profile = Profile.load("merchant" if name == _SHOP else "person", self._center.unit)
-        create_blank(self._images[name], master, profile)
+        create_blank(self._images[name], public_transport_keys, profile)
         card = self._center.allot(profile.role, name)
         letter = Letter(card, name, _PIN, resetting_code(master.key, card))
-        personalize_card(self._put(1, name), letter, profile, master, self._center)
+        personalize_card(self._put(1, name), letter, profile, CardKeys(master), self._center)
         self._table.take(1)
         self._display.show(f"card {card} is {name}'s ({Role(profile.role).name.lower()})")
         return card

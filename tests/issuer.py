@@ -2,7 +2,7 @@
 
 from host.model import ModelSlot
 from host.session import PurseSession
-from saifu.conformance.issuer import CERTIFICATION, CHIP, EUR, FAR, NOW, ORDERS, PIN, PUK, STATIC, Issuer, transfer
+from saifu.conformance.issuer import CERTIFICATION, CHIP, EUR, FAR, NOW, ORDERS, PIN, PUK, PUT, STATIC, Issuer, transfer
 
 __all__ = [
     "CERTIFICATION",
@@ -13,6 +13,7 @@ __all__ = [
     "ORDERS",
     "PIN",
     "PUK",
+    "PUT",
     "STATIC",
     "Issuer",
     "balance",

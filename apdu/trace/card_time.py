@@ -101,6 +101,8 @@ _WORK: dict[int, _Work] = {
     # card challenge, three session keys, card cryptogram; then the MAC and the host cryptogram
     Ins.INITIALIZE_UPDATE: _Work(mac=5, writes=3),
     Ins.EXTERNAL_AUTHENTICATE: _Work(mac=2, writes=6),
+    # each of three keys is decrypted, and its check value is made
+    Ins.PUT_KEY: _Work(mac=6, writes=7),
 }
 """Work of a command that is done. A refusal of RECEIVE, and an answer given again, write less."""
 _MAKE_KEY, _LAST_BLOCK = 0x80, 0x80
@@ -112,7 +114,7 @@ _BY_COMMAND: dict[int, Callable[[bytes], _Work]] = {
     Ins.STORE_DATA: lambda command: _Work(verify=2, sha=1) if command[2] & _LAST_BLOCK else _Work(),
 }
 _AFTER_WORK = frozenset(
-    (W.CERTIFICATE_INVALID, W.SIGNATURE_INVALID, W.NOT_LISTED, W.BEYOND_HISTORY, W.SAME_COUNTER)
+    (W.KEY_CHECK_VALUE, W.CERTIFICATE_INVALID, W.SIGNATURE_INVALID, W.NOT_LISTED, W.BEYOND_HISTORY, W.SAME_COUNTER)
 )  # fmt: skip
 """Words that come after a verification; any other decline comes before the first."""
 _WORKED = (0x90, 0x61, 0x62)

@@ -260,6 +260,12 @@ def _initialize(raw: bytes, _: int, end: int) -> Children:
     return lay(raw, 0, end, (*_KEYS, ("card challenge", 8, None), _CARD, ("sequence counter", 3, _number)))
 
 
+def _new_keys(raw: bytes, start: int, end: int) -> Children:
+    """The version, and a check value for each key (Card Specification 11.8.3.1)."""
+    checks = (("check value", 3, None),) * ((end - start - 1) // 3)
+    return lay(raw, start, end, (("key version", 1, _number), *checks))
+
+
 def _number(value: bytes) -> str:
     return str(int.from_bytes(value))
 
@@ -274,6 +280,7 @@ _CARD: Part = ("card cryptogram", 8, None)
 
 _ANSWER_DATA: dict[str, Callable[[bytes, int, int], Children]] = {
     "INITIALIZE UPDATE": _initialize,
+    "PUT KEY": _new_keys,
     "GET CHALLENGE": _plain("challenge"),
     "INTERNAL AUTHENTICATE": _plain("authentication data"),
     "MANAGE CHANNEL": _parts(("channel", 1, _number)),

@@ -131,6 +131,13 @@ _ENCRYPTED = ("", "encryption by application", "", "values encrypted with the DE
 _FORMATS = ("", "DGIs", "BER-TLV", "")
 
 
+def _put_key(p1: int, p2: int, _: str) -> Words:
+    """Card Specification 11.8.2: bit 8 of P1 says that more commands follow, of P2 that several keys come."""
+    version = f"replace key version {p1 & 0x7F}" if p1 & 0x7F else "a new set of keys"
+    several = "several keys, the first is " if p2 & 0x80 else ""
+    return version + (", more follow" if p1 & 0x80 else ""), f"{several}key {p2 & 0x7F}"
+
+
 def _store(p1: int, p2: int, _: str) -> Words:
     last = "last block" if p1 & 0x80 else "more blocks follow"
     return ", ".join(filter(None, (last, _ENCRYPTED[p1 >> 5 & 3], _FORMATS[p1 >> 3 & 3]))), f"block {p2}"
@@ -184,6 +191,7 @@ _SAY: dict[str, Callable[[int, int, str], Words]] = {
     "MANAGE CHANNEL": _channel,
     "EXTERNAL AUTHENTICATE": _external,
     "INITIALIZE UPDATE": _initialize,
+    "PUT KEY": _put_key,
     "STORE DATA": _store,
     "LOAD": _load,
     "INSTALL": _install,

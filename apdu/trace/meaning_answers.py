@@ -188,6 +188,7 @@ SAID: dict[int, Callable[[Heard], str]] = {
     int(Ins.RECEIVE): _received,
     int(Ins.SETTLE): _settled,
     int(Ins.ATTEST): _attested,
+    int(Ins.PUT_KEY): lambda heard: f"key version {heard.record}; the channel is gone",
     int(Ins.STORE_DATA): lambda heard: "the purse is active" if heard.header.p1 & _LAST_BLOCK else "stored",
     int(Ins.CHANGE_REFERENCE_DATA): lambda _: "new PIN, verified",
     int(Ins.RESET_RETRY_COUNTER): lambda _: "new PIN, with all its tries",

@@ -62,6 +62,8 @@ def sealed(heard: Heard) -> str:
         return f"{_block(heard)}, {count_text(len(heard.data), 'byte')} secured"
     if heard.ins == Ins.GENERATE_KEY_PAIR:
         return _generate(heard)
+    if heard.ins == Ins.PUT_KEY:
+        return f"{_put_key(heard)}, {count_text(len(heard.data), 'byte')} secured"
     return f"{count_text(len(heard.data), 'byte')} secured"
 
 
@@ -86,6 +88,12 @@ def _generate(heard: Heard) -> str:
     return {_MAKE_KEY: "make a new pair", _READ_KEY: "read the public key"}.get(
         p1, f"P1 {p1:02X}, neither make nor read"
     )
+
+
+def _put_key(heard: Heard) -> str:
+    """The header alone: what the keys are is nobody's affair."""
+    old = heard.header.p1
+    return f"in the place of key version {old}" if old else "in the place of the maker's keys"
 
 
 def _read_record(heard: Heard) -> str:
@@ -205,6 +213,7 @@ SENT: dict[int, Callable[[Heard], str]] = {
     int(Ins.GENERATE_KEY_PAIR): _generate,
     int(Ins.INITIALIZE_UPDATE): _initialize_update,
     int(Ins.EXTERNAL_AUTHENTICATE): _external_authenticate,
+    int(Ins.PUT_KEY): _put_key,
     int(Ins.STORE_DATA): _store_data,
     int(Ins.REQUEST): _request,
     int(Ins.PAY): _pay,

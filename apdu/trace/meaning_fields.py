@@ -45,7 +45,19 @@ from apdu.payload import Tag, unpack
 from apdu.proof import Proof
 from apdu.signature import SIGNATURE_SIZE
 
-__all__ = ["Fields", "Objects", "Reader", "chip", "dgis", "fci", "history_record", "objects", "public_key", "reader"]
+__all__ = [
+    "Fields",
+    "Objects",
+    "Reader",
+    "chip",
+    "dgis",
+    "fci",
+    "history_record",
+    "new_keys",
+    "objects",
+    "public_key",
+    "reader",
+]
 
 Fields = Any
 """A tuple whose fields have the names of a record's LAYOUT, without the long ones; which record, says the tag."""
@@ -314,6 +326,13 @@ def chip(raw: bytes) -> Fields:
     if len(raw) != 32:
         raise FormatError(f"key information has 32 bytes, not {len(raw)}")
     return raw[:10], raw[10], raw[13:21], int.from_bytes(raw[29:])
+
+
+def new_keys(raw: bytes) -> int:
+    """The key version in the answer to PUT KEY, before three check values; raises FormatError."""
+    if len(raw) != 10:
+        raise FormatError(f"a key version and three check values have 10 bytes, not {len(raw)}")
+    return raw[0]
 
 
 def public_key(raw: bytes) -> bytes:

@@ -177,7 +177,9 @@ _UNSURE = {
 }
 """Which facts each command changes."""
 _PIN_COMMANDS = frozenset((int(Ins.VERIFY), int(Ins.CHANGE_REFERENCE_DATA)))
-_CHANNEL_COMMANDS = frozenset((int(Ins.SELECT), int(Ins.INITIALIZE_UPDATE), int(Ins.EXTERNAL_AUTHENTICATE)))
+_CHANNEL_COMMANDS = frozenset(
+    (int(Ins.SELECT), int(Ins.INITIALIZE_UPDATE), int(Ins.EXTERNAL_AUTHENTICATE), int(Ins.PUT_KEY))
+)
 TELLING = frozenset((int(Ins.SELECT), int(Ins.GET_DATA), int(Ins.READ_RECORD), int(Ins.ATTEST)))
 """Instructions whose answers tell what a card is."""
 
@@ -311,6 +313,11 @@ def _external_authenticate(heard: Heard) -> None:
     heard.place.level = heard.header.p1
 
 
+def _put_key(heard: Heard) -> None:
+    """The keys of the channel are gone, and the channel with them."""
+    heard.place.level = 0
+
+
 def _move(heard: Heard, state: LifeCycle) -> None:
     if heard.purse is not None:
         heard.purse.exact["state"] = state
@@ -375,6 +382,7 @@ _STEPS: dict[int, Callable[[Heard], None]] = {
     int(Ins.GENERATE_KEY_PAIR): _generate,
     int(Ins.INITIALIZE_UPDATE): _initialize_update,
     int(Ins.EXTERNAL_AUTHENTICATE): _external_authenticate,
+    int(Ins.PUT_KEY): _put_key,
     int(Ins.STORE_DATA): _store_data,
     int(Ins.REQUEST): _request,
     int(Ins.PAY): _pay,

@@ -10,7 +10,7 @@ from apdu.messages import Outcome
 from apdu.payload import Tag
 from apdu.status import StatusWord
 from apdu.trace import meaning_tags as tags
-from apdu.trace.meaning_fields import Fields, Objects, chip, dgis, fci, history_record, objects, public_key
+from apdu.trace.meaning_fields import Fields, Objects, chip, dgis, fci, history_record, new_keys, objects, public_key
 from apdu.trace.meaning_memory import Ledger, Place, Purse
 
 __all__ = ["GIVES_BYTES", "Header", "Heard", "brings_back", "header_of", "settling"]
@@ -193,6 +193,7 @@ _RECORDS: dict[int, Callable[[bytes], Fields]] = {
     int(Ins.READ_RECORD): history_record,
     int(Ins.INITIALIZE_UPDATE): chip,
     int(Ins.GENERATE_KEY_PAIR): public_key,
+    int(Ins.PUT_KEY): new_keys,
 }
 GIVES_BYTES = frozenset({*_OBJECTS, *_RECORDS, int(Ins.SELECT), int(Ins.GET_DATA), int(Ins.GET_RESPONSE)})
 """Instructions whose answers have data."""

@@ -189,6 +189,8 @@ def _other_party(whom: bytes, card: bytes) -> str:
 
 
 def _missing(heard: Heard) -> str:
+    if heard.ins == Ins.PUT_KEY:
+        return "the card has keys of another version"
     if heard.ins == Ins.SETTLE and heard.given:
         return f"no unsettled transfer with counter {settling(heard)[1].counter}"
     if heard.ins == Ins.GIVE_AGAIN and heard.given:

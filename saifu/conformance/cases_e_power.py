@@ -15,8 +15,9 @@ from apdu.status import StatusWord as W
 from host.model import Cut
 from host.session import Answer, Paid, Requested, pin_block
 from saifu.conformance.case import NotHereError, case
+from saifu.conformance.changing_keys import VERSION, data_of, give_back, to_replace
 from saifu.conformance.channel import TRIES, Channel, lose_try
-from saifu.conformance.issuer import ORDERS, PIN, PUK
+from saifu.conformance.issuer import ORDERS, PIN, PUK, PUT
 from saifu.conformance.partner import Partner
 from saifu.conformance.provoking import close
 from saifu.conformance.stand import SERIAL, Stand
@@ -269,6 +270,28 @@ def _last_try(stand: Stand) -> None:
     stand.card.torn(channel.proof(channel.cryptogram), 0)
     stand.card.fresh()
     stand.card.send(Ins.INITIALIZE_UPDATE, bytes(8), W.BLOCKED)
+
+
+@case("PUT KEY", "a cut PUT KEY leaves the old keys or the new ones, and never a mixture", LifeCycle.BLANK,
+      ins=Ins.PUT_KEY)  # fmt: skip
+def _keys(stand: Stand) -> None:
+    """ENC and MAC open the channel; the DEK brings the card its own keys back, by their check values."""
+
+    def put_key() -> CommandApdu:
+        """Other keys, longer than those that the card has."""
+        channel = Channel.open(stand.card)
+        data = data_of(stand.card.keys.dek, VERSION, PUT[-1])
+        return channel.wrapped(Ins.PUT_KEY, to_replace(stand.card), 0x81, data)
+
+    def resume() -> None:
+        """With the keys that the card has now, which its version tells."""
+        if stand.card.twin.cells.key_version.number() == VERSION:
+            stand.card.take_keys(PUT[-1])
+        give_back(stand)
+
+    _tear_all(stand, put_key, resume)
+    stand.card.take_keys(PUT[-1])
+    give_back(stand)
 
 
 @case("GENERATE KEY PAIR", "a cut GENERATE KEY PAIR has begun personalization anew, or left all that was stored",

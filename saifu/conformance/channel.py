@@ -1,6 +1,7 @@
 """The issuer's secure channel with the card under test, step by step: so that a case can spoil each of them."""
 
 import secrets
+from copy import copy
 from typing import Self
 
 from apdu.cipher import BLOCK, aes_block, cbc_encrypt
@@ -9,7 +10,7 @@ from apdu.commands import Ins
 from apdu.dgi import Dgi, encode_dgi
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
-from host.scp03 import CHALLENGE_SIZE, HostChannel, InitializeUpdateAnswer, SessionKeys
+from host.scp03 import CHALLENGE_SIZE, HostChannel, InitializeUpdateAnswer, SessionKeys, StaticKeys
 from saifu.conformance.stand import SERIAL, Stand
 from saifu.conformance.subject import Subject
 
@@ -58,6 +59,12 @@ class Channel:
         self._context = challenge + self.answer.card_challenge
         self.keys = SessionKeys.of(card.keys, self._context)
         self._block = 0
+
+    def with_keys(self, keys: StaticKeys) -> Self:
+        """The same channel for a host that has other keys: its proofs are made with them."""
+        other = copy(self)
+        other.keys = SessionKeys.of(keys, self._context)
+        return other
 
     @classmethod
     def open(cls, card: Subject, level: int = LEVEL) -> Self:

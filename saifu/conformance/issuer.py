@@ -13,9 +13,9 @@ from apdu.messages import Certificate, Credit, Head, Signed
 from apdu.objects import NO_PIN_SUM, CenterKey, KeyUse, Parameters
 from apdu.signature import point_of, private_key
 from broadcast.edition import Edition
-from host.issuer_session import IssuerData, IssuerSession
+from host.issuer_session import TRANSPORT_VERSION, IssuerData, IssuerSession
 from host.model import ChipKeys, ModelSlot, SmartCard, memory_card
-from host.scp03 import StaticKeys
+from host.scp03 import KEY_SIZES, StaticKeys
 from host.session import Answer, PurseSession, pin_block
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ORDERS",
     "PIN",
     "PUK",
+    "PUT",
     "STATIC",
     "Issuer",
     "transfer",
@@ -39,8 +40,10 @@ CERTIFICATION, ORDERS = 1, 2
 """Numbers of the issuer's keys."""
 STATIC = StaticKeys(bytes(range(16)), bytes(range(16, 32)), bytes(range(32, 48)))
 """The SCP03 keys of a test card: ENC 00 to 0F, MAC 10 to 1F, DEK 20 to 2F."""
-CHIP = ChipKeys(b"test-chip1", 1, STATIC.enc, STATIC.mac, STATIC.dek)
+CHIP = ChipKeys(b"test-chip1", TRANSPORT_VERSION, STATIC.enc, STATIC.mac, STATIC.dek)
 """What the maker of a test card writes."""
+PUT = tuple(StaticKeys(*(bytes(range(first, first + size)) for first in (0x60, 0x80, 0xA0))) for size in KEY_SIZES)
+"""Keys that the suite puts on a card for a while: ENC from 60 on, MAC from 80, DEK from A0; a set of each size."""
 PIN, PUK = pin_block("1234"), pin_block("12345678")
 """Codes of every test card."""
 EUR = 978

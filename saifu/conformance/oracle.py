@@ -67,11 +67,11 @@ class Oracle:
     """A twin in lock-step with one card."""
 
     def __init__(self, twin: Twin, keys: StaticKeys | None = None) -> None:
-        """``keys`` are the card's static keys, for what goes through a secure channel."""
-        self.twin = twin
+        """``keys`` are the card's static keys, for what goes through a secure channel; PUT KEY makes them others."""
+        self.twin, self.keys = twin, keys
         self.drawn = Drawn()
         """A run gives all of its cards the same."""
-        self._card_side, self._twin_side = (SecureListener(lambda _: _required(keys)) for _ in range(2))
+        self._card_side, self._twin_side = (SecureListener(lambda _: _required(self.keys)) for _ in range(2))
         self._nonces, self._points = {0, (1 << 64) - 1}, set[bytes]()
         self._values = dict[bytes, bytes]()
         self._signed = dict[tuple[bytes, bytes], bytes]()

@@ -207,9 +207,14 @@ class Stand:
     def restore(self, state: LifeCycle) -> None:
         """Make the card active or locked out, outside of lock-step: whatever it has become, if there is a way back.
 
+        A card that is not personalized gets its own keys back.
+
         The twin does not follow. Raises what the slot and the session raise.
         """
         session = PurseSession(self.card.slot.connect())
+        if session.selected.status.state in (LifeCycle.BLANK, LifeCycle.PERSONALIZATION):
+            self.card.meet()
+            return
         now, edition = session.selected.status.state, session.selected.status.edition + 1
         if (now, state) == (LifeCycle.LOCKED_OUT, LifeCycle.ACTIVE):
             session.unlock(self._order(edition))

@@ -17,11 +17,12 @@ from applet_model.memory import PowerCutError
 from applet_model.memory_map import ChipKeys, blank_image, is_possible
 from host.connection import CardConnection, CardSlot, TellsProtocol
 from host.exchange import exchange
+from host.issuer_session import IssuerSession
 from host.model import Cut, ModelSlot
 from host.recording import RecordingSlot
 from host.scp03 import InitializeUpdateAnswer, SessionKeys, StaticKeys
 from host.session import PurseSession
-from saifu.conformance.issuer import PIN, PUK, Issuer
+from saifu.conformance.issuer import PIN, PUK, PUT, Issuer
 from saifu.conformance.oracle import Deviation, Oracle
 from saifu.conformance.twin import Twin
 
@@ -31,6 +32,8 @@ SERIAL = 2
 """The serial of every card under test."""
 _BLANK = (LifeCycle.BLANK, LifeCycle.PERSONALIZATION)
 _NE, _CHALLENGE = 256, 8
+_VERSIONS, _USUAL_VERSION = range(0x01, 0x80), 0x01
+"""Versions under which PUT KEY puts keys; and that of a card whose maker's keys (version FF) were changed once."""
 
 
 class DeviationError(MisbehaviourError):
@@ -93,14 +96,17 @@ class Subject:
     _connection: CardConnection | None = None
 
     def __init__(self, slot: CardSlot, issuer: Issuer, keys: StaticKeys) -> None:
-        """Ask the card what it is; ``keys`` are its static SCP03 keys.
+        """Ask the card what it is; ``keys`` are its static SCP03 keys, which it is left with.
 
         Raises RefusedError for a card that must not be tested, UnmetError for one that cannot, SecureChannelError when
         it has other keys, and what the slot raises.
         """
         self.slot, self.issuer, self.keys = slot, issuer, keys
+        self.own_keys, self.own_version = keys, _USUAL_VERSION
         self.told = Told()
         self.oracle = self._meet(None)
+        if self.twin.cells.key_version.number() in _VERSIONS:
+            self.own_version = self.twin.cells.key_version.number()
 
     # --- the twin ----------------------------------------------------------------------------------------
 
@@ -127,7 +133,7 @@ class Subject:
     def _heard(self, twin: Twin, before: Oracle | None) -> Oracle:
         """The oracle with another twin: what the card has drawn before is not forgotten."""
         oracle = before or Oracle(twin, self.keys)
-        oracle.twin = twin
+        oracle.twin, oracle.keys = twin, self.keys
         return oracle
 
     def _blank_twin(self, session: PurseSession, connection: CardConnection) -> Twin:
@@ -135,6 +141,9 @@ class Subject:
             capacities = session.get_capacities()
         with _meeting("INITIALIZE UPDATE"):
             answer = self._key_information(connection)
+        if self.keys is not self.own_keys:
+            with _meeting("PUT KEY"):
+                answer = self._give_keys_back()
         twin = self._twin(capacities, answer.diversification_data, answer.key_version)
         twin.put(life_cycle=session.selected.status.state, scp_sequence=int.from_bytes(answer.sequence_counter))
         return twin
@@ -158,9 +167,22 @@ class Subject:
         except SecureChannelError as error:
             raise UnmetError("INITIALIZE UPDATE", str(error)) from None
         context = bytes(_CHALLENGE) + told.card_challenge
-        if SessionKeys.of(self.keys, context).card_cryptogram(context) != told.card_cryptogram:
-            raise SecureChannelError("the card's cryptogram is not made with these keys: give its own with --keys")
-        return told
+        for keys in (self.own_keys, *PUT):
+            if SessionKeys.of(keys, context).card_cryptogram(context) == told.card_cryptogram:
+                self.keys = keys
+                return told
+        raise SecureChannelError("the card's cryptogram is not made with these keys: give its own with --keys")
+
+    def _give_keys_back(self) -> InitializeUpdateAnswer:
+        """Put a card's own keys again, outside of lock-step: a case that changed them has not come to its end."""
+        IssuerSession(self.slot.connect(), lambda _: self.keys).put_key(self.own_version, self.own_keys)
+        connection = self.slot.connect()
+        PurseSession(connection)
+        return self._key_information(connection)
+
+    def take_keys(self, keys: StaticKeys) -> None:
+        """PUT KEY has given the card other keys, in lock-step; they are its own or those of ``PUT``."""
+        self.keys = self.oracle.keys = keys
 
     def _require_ours(self, session: PurseSession) -> None:
         if session.card.issuer != self.issuer.number or not self.issuer.has_certified(session.get_certificate().raw):

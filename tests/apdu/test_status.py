@@ -11,11 +11,11 @@ def test_every_word_has_a_text_of_its_own() -> None:
     assert len({*STATUS_TEXT.values()}) == len(STATUS_TEXT)
 
 
-def test_own_words_are_95xx_and_the_others_those_of_iso_7816_4() -> None:
+def test_own_words_are_95xx_one_is_globalplatforms_and_the_others_those_of_iso_7816_4() -> None:
     own = [sw for sw in StatusWord if sw >> 8 == 0x95]
     assert own == [*range(0x9501, 0x9514)]
     assert {sw >> 12 for sw in StatusWord if sw not in own} == {0x6, 0x9}
-    assert [sw for sw in StatusWord if sw >> 12 == 9 and sw not in own] == [StatusWord.OK]
+    assert [sw for sw in StatusWord if sw >> 12 == 9 and sw not in own] == [StatusWord.OK, StatusWord.KEY_CHECK_VALUE]
 
 
 def test_no_word_is_one_that_means_something_by_its_form() -> None:

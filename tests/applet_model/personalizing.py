@@ -10,6 +10,7 @@ from apdu.identity import LifeCycle
 from apdu.messages import Signed
 from apdu.response import ResponseApdu
 from host.model import ModelSlot
+from host.scp03 import StaticKeys
 from host.secure_connection import SecureConnection
 from host.session import PurseSession
 from tests.applet_model.cards import ISSUER, SERIAL, CopiedCard, blank, session
@@ -21,9 +22,9 @@ __all__ = ["Personalizing", "assert_usable", "begun"]
 class Personalizing:
     """A card in a channel at level 33, and the groups that make it a purse; a test changes some of them."""
 
-    def __init__(self, card: CopiedCard | None = None) -> None:
-        self.card = card or blank()
-        self.channel = SecureConnection.open(self._selected(), lambda _: STATIC, 0x33)
+    def __init__(self, card: CopiedCard | None = None, keys: StaticKeys = STATIC) -> None:
+        self.card, self._keys = card or blank(), keys
+        self.channel = SecureConnection.open(self._selected(), lambda _: keys, 0x33)
         self.block = 0
         self.point = b""
 
@@ -49,14 +50,17 @@ class Personalizing:
         body = replace(ISSUER.certificate(SERIAL, self.point).body, **changed)  # type: ignore[arg-type]  # any field
         return Signed.make(body, ISSUER.certification).raw
 
+    def reference_data(self) -> bytes:
+        """The codes as they go: under the DEK."""
+        return encode_dgi(Dgi.REFERENCE_DATA, cbc_encrypt(self._keys.dek, bytes(16), PIN + PUK))
+
     def groups(self) -> dict[str, bytes]:
         """All groups in a usual order; reference data as it goes under the DEK."""
         keys = {f"CENTER_KEY {i}": encode_dgi(Dgi.CENTER_KEY, key.encode()) for i, key in enumerate(ISSUER.keys)}
-        secret = cbc_encrypt(STATIC.dek, bytes(16), PIN + PUK)
         return {
             "PARAMETERS": encode_dgi(Dgi.PARAMETERS, ISSUER.parameters(SERIAL).encode()),
             **keys,
-            "REFERENCE_DATA": encode_dgi(Dgi.REFERENCE_DATA, secret),
+            "REFERENCE_DATA": self.reference_data(),
             "CERTIFICATE": encode_dgi(Dgi.CERTIFICATE, self.certificate()),
             "CREDIT": encode_dgi(Dgi.CREDIT, ISSUER.credit(SERIAL, 1).raw),
         }

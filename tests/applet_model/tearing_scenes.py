@@ -10,12 +10,12 @@ from apdu.messages import Signed, TerminateOrder, UnlockOrder
 from apdu.objects import Kind
 from applet_model.backing import MemoryBacking
 from applet_model.memory import Cell
-from applet_model.memory_map import MemoryMap
+from applet_model.memory_map import SCP_TRIES, MemoryMap
 from host.issuer_session import IssuerSession
 from host.model import ModelSlot
 from host.session import Answer, Paid, PurseSession, Requested, pin_block
 from tests.applet_model.cards import ISSUER, SERIAL, CopiedCard, blank, image_in, purse, session
-from tests.issuer import FAR, NOW, ORDERS, PIN, PUK, STATIC
+from tests.issuer import FAR, NOW, ORDERS, PIN, PUK, PUT, STATIC
 
 __all__ = ["SCENES", "Scene"]
 
@@ -263,6 +263,25 @@ def begin_key_pair(kind: type[CopiedCard]) -> tuple[CopiedCard, Act]:
     return card, IssuerSession(ModelSlot("issuer", card).connect(), lambda _: STATIC).generate_key_pair
 
 
+def begin_put_key(kind: type[CopiedCard]) -> tuple[CopiedCard, Act]:
+    """Longer keys, in the place of the maker's."""
+    card = kind(blank().image())
+    issuer = IssuerSession(ModelSlot("issuer", card).connect(), lambda _: STATIC)
+    return card, lambda: issuer.put_key(1, PUT[-1])
+
+
+def finish_put_key(image: bytes) -> None:
+    """The card says which keys it has, they open the channel at once, and with them it becomes a purse."""
+    cells = MemoryMap.open(MemoryBacking(image))
+    assert (cells.scp_tries.number(), state_of(image)) == (SCP_TRIES, LifeCycle.BLANK)
+    card = CopiedCard(image, 5)
+    issuer = IssuerSession(
+        ModelSlot("issuer", card).connect(), lambda answer: STATIC if answer.key_version == 0xFF else PUT[-1]
+    )
+    issuer.put_key(2, STATIC)
+    ISSUER.personalize(card, ISSUER.parameters(SERIAL))
+
+
 def finish_personalization(image: bytes) -> None:
     """Active and whole; or personalization begins again."""
     card = CopiedCard(image, 5)
@@ -285,6 +304,7 @@ STEPWISE = (
         finish_pin, puk_try_gone,
     ),
     Scene("GENERATE KEY PAIR", begin_key_pair, finish_personalization),
+    Scene("PUT KEY", begin_put_key, finish_put_key),
     Scene("STORE DATA, last block", begin_last_block, finish_personalization, stored_not_active),
 )  # fmt: skip
 

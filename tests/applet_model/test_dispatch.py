@@ -87,7 +87,7 @@ def test_every_ins_in_the_other_class(state: LifeCycle) -> None:
 def test_every_cla_with_every_command(state: LifeCycle) -> None:
     rows = [row for row in COMMANDS if row.ins is not Ins.GET_RESPONSE]
     commands = [replace(valid(row), cla=cla) for row, cla in product(rows, range(256))]
-    assert Judge(state).check_all(commands) == 256 * 21
+    assert Judge(state).check_all(commands) == 256 * 22
 
 
 @pytest.mark.parametrize("bits", [CHAINING, SECURE_MESSAGING, CHAINING | SECURE_MESSAGING])
@@ -101,7 +101,7 @@ def test_every_p1_and_every_p2(state: LifeCycle) -> None:
     judge = Judge(state)
     judge.check_all(replace(command, p1=p1) for command, p1 in product(commands, range(256)))
     judge.check_all(replace(command, p2=p2) for command, p2 in product(commands, range(256)))
-    assert judge.cases == 2 * 256 * 22
+    assert judge.cases == 2 * 256 * 23
 
 
 def test_get_data_knows_its_objects_among_all_numbers() -> None:

@@ -75,7 +75,7 @@ def test_sequence_counter_and_challenge_move_on() -> None:
     card = blank().selected()
     first, second = initialize(card).data, initialize(card.selected()).data
     assert (int.from_bytes(first[29:]), int.from_bytes(second[29:])) == (1, 2)
-    assert first[:13] == second[:13] == CHIP.diversification + b"\x01\x03\x70"
+    assert first[:13] == second[:13] == CHIP.diversification + b"\xff\x03\x70"
     assert first[13:21] != second[13:21]
 
 
@@ -86,7 +86,7 @@ def test_a_sequence_counter_at_its_end_blocks() -> None:
     assert initialize(last).sw == 0x6983
 
 
-@pytest.mark.parametrize(("version", "sw"), [(0, 0x9000), (1, 0x9000), (2, 0x6A88), (255, 0x6A88)])
+@pytest.mark.parametrize(("version", "sw"), [(0, 0x9000), (255, 0x9000), (1, 0x6A88), (254, 0x6A88)])
 def test_key_version(version: int, sw: int) -> None:
     assert initialize(blank().selected(), version).sw == sw
 

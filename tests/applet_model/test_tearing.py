@@ -33,6 +33,7 @@ CASES = {
     "CHANGE REFERENCE DATA": 204,
     "RESET RETRY COUNTER": 284,
     "GENERATE KEY PAIR": 1028,
+    "PUT KEY": 400,
     "STORE DATA, last block": 840,
 }
 """At least so many cases each: fewer would mean that the sweep has gone blind."""

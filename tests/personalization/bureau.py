@@ -13,13 +13,15 @@ import pytest
 
 from apdu.identity import LifeCycle
 from applet_model.backing import MemoryBacking
-from applet_model.memory_map import MemoryMap
+from applet_model.memory_map import SCP_TRIES, MemoryMap
 from center.center import Center
 from host.card_file import FileBacking
 from host.connection import CardSlot
 from host.model import ModelSlot
+from host.scp03 import StaticKeys
 from host.session import PurseSession, pin_block
 from personalization.batch import Batch, Line
+from personalization.card_keys import CardKeys, derived
 from personalization.journal import Journal
 from personalization.keystore import MasterKey
 from personalization.one import Letter, create_blank
@@ -27,17 +29,38 @@ from personalization.orders import Order, OrderList
 from personalization.profile import Profile
 from tests.center.bank import Bank
 
-__all__ = ["MASTER", "Bureau", "kill_at", "posix_only", "tries"]
+__all__ = ["KEYS", "MASTER", "TRANSPORT", "Bureau", "has_issuer_keys", "keys_in", "kill_at", "posix_only", "tries"]
 
 MASTER = MasterKey("cards", 1, "sp800-108", bytes(range(16)))
+TRANSPORT = derived(MasterKey("maker", 255, "an10922", bytes(range(0x80, 0x90))))
+"""The keys with which blank cards come: secret, and each card has its own."""
+KEYS = CardKeys(MASTER, TRANSPORT)
 posix_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 is POSIX")
 
 _ACTS = {"open", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.truncate", "sqlite3.connect"}
 
 
+def _cells(image: Path) -> MemoryMap:
+    return MemoryMap.open(MemoryBacking(image.read_bytes()))
+
+
 def tries(image: Path) -> int:
     """Openings of the secure channel that a card still allows."""
-    return MemoryMap.open(MemoryBacking(image.read_bytes())).scp_tries.number()
+    return _cells(image).scp_tries.number()
+
+
+def keys_in(image: Path) -> tuple[int, StaticKeys]:
+    """Key version and static keys of a card."""
+    cells = _cells(image)
+    size = cells.key_size.number()
+    places = (cells.static_enc, cells.static_mac, cells.static_dek)
+    return cells.key_version.number(), StaticKeys(*(place.get()[:size] for place in places))
+
+
+def has_issuer_keys(image: Path, master: MasterKey = MASTER) -> bool:
+    """Whether a card has the keys that a master key gives to it, and all its tries."""
+    chip = _cells(image).diversification.get()
+    return keys_in(image) == (master.version, derived(master)(chip)) and tries(image) == SCP_TRIES
 
 
 class Bureau:
@@ -63,7 +86,7 @@ class Bureau:
         path = self.cards / order.file
         if not path.exists():
             self.cards.mkdir(exist_ok=True)
-            create_blank(path, MASTER, self.profile)
+            create_blank(path, TRANSPORT, self.profile)
         return ModelSlot(str(path), path=path)
 
     def deliver(self, letter: Letter) -> None:
@@ -71,11 +94,11 @@ class Bureau:
             file.write(f"{letter.card} {letter.pin}\n")
             os.fsync(file.fileno())
 
-    def run(self, master: MasterKey = MASTER) -> list[Line]:
+    def run(self, keys: CardKeys = KEYS) -> list[Line]:
         """Run the batch from where it is."""
         orders = OrderList.load(self.orders)
         with Journal(self.journal, orders) as journal:
-            return list(Batch(orders, self.profile, master, self.center, journal).run(self.slot_for, self.deliver))
+            return list(Batch(orders, self.profile, keys, self.center, journal).run(self.slot_for, self.deliver))
 
     def check_made(self) -> None:
         """Every row has one card, which is its own, active, and opens with the PIN of its last letter."""
@@ -90,6 +113,7 @@ class Bureau:
             session = PurseSession(slot.connect())
             assert (session.card, session.selected.status.state) == (line.card, LifeCycle.ACTIVE)
             assert line.order.pin in (None, pins[line.card.text])
+            assert has_issuer_keys(self.cards / line.order.file)
             session.verify(pin_block(pins[line.card.text]))
             self.bank.center.trust.certified(session.get_certificate())
             slot.close()

@@ -1,19 +1,33 @@
 """A batch: every row becomes one card, whatever happens in between."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from apdu.errors import InputError, RefusedError, SecureChannelError
-from apdu.identity import LifeCycle
+from apdu.identity import CardId, LifeCycle
+from apdu.messages import Certificate, Credit, Signed
 from host.model import ModelSlot
 from host.session import PurseSession
+from personalization.card_keys import CardKeys, issuer_session, public_transport_keys
 from personalization.keystore import MasterKey
 from personalization.one import Letter, create_blank
 from personalization.profile import Profile
-from tests.personalization.bureau import MASTER, Bureau, kill_at, posix_only, tries
+from tests.personalization.bureau import (
+    KEYS,
+    MASTER,
+    TRANSPORT,
+    Bureau,
+    has_issuer_keys,
+    kill_at,
+    posix_only,
+    tries,
+)
 
-WRONG = MasterKey("cards", 1, "sp800-108", bytes(range(1, 17)))
+WRONG = CardKeys(MASTER)
+"""Cards do not come with the keys that everybody knows."""
+OTHER = MasterKey("others", 1, "sp800-108", bytes(range(1, 17)))
 
 
 @pytest.fixture
@@ -42,7 +56,7 @@ def test_run_again_makes_no_card_twice(bureau: Bureau) -> None:
     assert len(bureau.center.registered()) == 2
 
 
-# --- a wrong master key ------------------------------------------------------------------------------------
+# --- wrong keys --------------------------------------------------------------------------------------------
 
 
 def blanks(bureau: Bureau) -> list[Path]:
@@ -50,11 +64,11 @@ def blanks(bureau: Bureau) -> list[Path]:
     paths = [bureau.cards / f"line-{line}.card" for line in (2, 3)]
     bureau.cards.mkdir()
     for path in paths:
-        create_blank(path, MASTER, bureau.profile)
+        create_blank(path, TRANSPORT, bureau.profile)
     return paths
 
 
-def test_a_wrong_master_key_burns_no_try_and_stops(bureau: Bureau) -> None:
+def test_wrong_transport_keys_burn_no_try_and_stop(bureau: Bureau) -> None:
     bureau.order("Aoi,", "Botan,")
     paths = blanks(bureau)
     before = [(tries(path), path.read_bytes()) for path in paths]
@@ -71,9 +85,54 @@ def test_a_wrong_master_key_burns_no_try_and_stops(bureau: Bureau) -> None:
 def test_a_key_of_another_version_is_told_before_anything(bureau: Bureau) -> None:
     bureau.order("Aoi,")
     path = blanks(bureau)[0]
+    found = ModelSlot("earlier", path=path)
+    issuer_session(found.connect(), KEYS)
+    found.close()
     with pytest.raises(InputError, match="the card has key version 1, key cards is 2"):
-        bureau.run(MasterKey("cards", 2, "sp800-108", MASTER.key))
+        bureau.run(CardKeys(MasterKey("cards", 2, "sp800-108", MASTER.key), TRANSPORT))
     assert tries(path) == 10
+
+
+def cut_behind_put_key(bureau: Bureau) -> Path:
+    """The second card has got its keys, and then the center was gone."""
+    bureau.order("Aoi,", "Botan,")
+    right, certified = bureau.center.certify, list[CardId]()
+
+    def certify(card: CardId, point: bytes) -> tuple[Signed[Certificate], Signed[Credit]]:
+        if certified:
+            raise RefusedError("the line is cut")
+        certified.append(card)
+        return right(card, point)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bureau.center, "certify", certify)
+        with pytest.raises(RefusedError, match="the line is cut"):
+            bureau.run()
+    path = bureau.cards / "line-3.card"
+    assert has_issuer_keys(path)
+    return path
+
+
+def test_a_batch_goes_on_with_the_master_key_that_it_began_with(bureau: Bureau) -> None:
+    path = cut_behind_put_key(bureau)
+    before = path.read_bytes()
+    value = MASTER.kcv
+    with pytest.raises(InputError, match=rf"line 3: .* keys of key cards \(check value {value}\), not of others"):
+        bureau.run(CardKeys(OTHER, TRANSPORT))
+    assert path.read_bytes() == before
+    assert [line.earlier for line in bureau.run()] == [True, False]
+    bureau.check_made()
+
+
+def test_it_is_noted_which_card_gets_keys_of_which_master_key_and_no_key(bureau: Bureau) -> None:
+    cut_behind_put_key(bureau)
+    notes = [json.loads(line) for line in bureau.journal.read_text().splitlines()]
+    keys = [note for note in notes if "kcv" in note]
+    assert [(note["line"], note["key"], note["kcv"]) for note in keys] == [
+        (2, "cards", MASTER.kcv), (3, "cards", MASTER.kcv),
+    ]  # fmt: skip
+    assert all(len(bytes.fromhex(note["chip"])) == 10 for note in keys)
+    assert MASTER.key.hex() not in bureau.journal.read_text().lower()
 
 
 def test_another_card_in_the_reader_is_not_overwritten(bureau: Bureau) -> None:
@@ -157,7 +216,7 @@ def test_a_card_that_was_certified_and_is_gone_is_made_under_a_new_number(bureau
 def test_rows_before_a_failure_stay_done(bureau: Bureau) -> None:
     bureau.order("Aoi,", "Botan,", "Chie,")
     bureau.cards.mkdir()
-    create_blank(bureau.cards / "line-3.card", WRONG, bureau.profile)
+    create_blank(bureau.cards / "line-3.card", public_transport_keys, bureau.profile)
     with pytest.raises(SecureChannelError):
         bureau.run()
     assert not (bureau.cards / "line-4.card").exists()

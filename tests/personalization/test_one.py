@@ -8,16 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from apdu.errors import CardRemovedError, FormatError, InputError, RefusedError, SecureChannelError, StoreError
+from apdu.errors import (
+    CardRemovedError,
+    FormatError,
+    InputError,
+    OutcomeUnknownError,
+    RefusedError,
+    SecureChannelError,
+    StoreError,
+)
 from apdu.identity import CardId, LifeCycle
 from apdu.status import StatusError
-from host.connection import CardConnection, Ejection
-from host.model import ModelSlot
+from host.connection import CardConnection, CardSlot, Ejection
+from host.model import Cut, ModelSlot
 from host.session import PurseSession, pin_block
-from personalization.diversification import resetting_code, static_keys
+from personalization.card_keys import CardKeys, derived, issuer_session, public_transport_keys
+from personalization.diversification import resetting_code
 from personalization.keystore import MasterKey
 from personalization.one import Letter, create_blank, personalize_card, random_pin
-from tests.personalization.bureau import MASTER, Bureau, tries
+from tests.personalization.bureau import KEYS, MASTER, TRANSPORT, Bureau, has_issuer_keys, keys_in, tries
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
 
@@ -31,7 +40,7 @@ def bureau(tmp_path: Path) -> Bureau:
 def image(bureau: Bureau) -> Path:
     """A blank card."""
     path = bureau.folder / "one.card"
-    create_blank(path, MASTER, bureau.profile)
+    create_blank(path, TRANSPORT, bureau.profile)
     return path
 
 
@@ -60,8 +69,8 @@ def look(image: Path) -> Iterator[PurseSession]:
         found.close()
 
 
-def make(bureau: Bureau, image: Path, letter: Letter, master: MasterKey = MASTER) -> None:
-    personalize_card(slot(image), letter, bureau.profile, master, bureau.center)
+def make(bureau: Bureau, image: Path, letter: Letter, keys: CardKeys = KEYS) -> None:
+    personalize_card(slot(image), letter, bureau.profile, keys, bureau.center)
 
 
 def test_a_blank_card_becomes_a_purse(bureau: Bureau, image: Path, letter: Letter) -> None:
@@ -120,13 +129,13 @@ def test_a_blank_image_is_its_owners_alone(image: Path) -> None:
 def test_a_card_is_never_overwritten(bureau: Bureau, image: Path) -> None:
     before = image.read_bytes()
     with pytest.raises(StoreError, match="there is a card of this name already"):
-        create_blank(image, MASTER, bureau.profile)
+        create_blank(image, TRANSPORT, bureau.profile)
     assert image.read_bytes() == before
 
 
 def test_every_blank_card_has_keys_of_its_own_and_never_the_master_key(bureau: Bureau, image: Path) -> None:
     other = bureau.folder / "other.card"
-    create_blank(other, MASTER, bureau.profile)
+    create_blank(other, TRANSPORT, bureau.profile)
     contents = [image.read_bytes(), other.read_bytes()]
     assert contents[0] != contents[1]
     assert all(MASTER.key not in content for content in contents)
@@ -136,14 +145,34 @@ def test_every_blank_card_has_keys_of_its_own_and_never_the_master_key(bureau: B
 @pytest.mark.parametrize("size", [16, 24, 32])
 def test_every_scheme_and_size_of_key(bureau: Bureau, letter: Letter, scheme: str, size: int) -> None:
     master, image = MasterKey("m", 7, scheme, bytes(range(size))), bureau.folder / "sized.card"
-    create_blank(image, master, bureau.profile)
-    make(bureau, image, letter, master)
-    assert len(static_keys(master.key, scheme, bytes(10), size).enc) == size
+    create_blank(image, public_transport_keys, bureau.profile)
+    make(bureau, image, letter, CardKeys(master))
+    assert len(keys_in(image)[1].enc) == size
+    assert has_issuer_keys(image, master)
     with look(image) as session:
         assert session.card == letter.card
 
 
 # --- what is refused ---------------------------------------------------------------------------------------
+
+
+def put_issuer_keys(image: Path) -> None:
+    """A run was cut right after the maker's keys were replaced."""
+    found = slot(image)
+    issuer_session(found.connect(), KEYS)
+    found.close()
+    assert has_issuer_keys(image)
+
+
+@pytest.mark.parametrize("wrong", [CardKeys(MASTER), CardKeys(MASTER, derived(MASTER))], ids=["public", "derived"])
+def test_wrong_transport_keys_burn_no_try(bureau: Bureau, image: Path, letter: Letter, wrong: CardKeys) -> None:
+    before = image.read_bytes()
+    for _ in range(12):
+        with pytest.raises(SecureChannelError, match=r"those of its maker \(see --transport-keys\); no try was taken"):
+            make(bureau, image, letter, wrong)
+    assert (tries(image), keys_in(image)[0]) == (10, 0xFF)
+    assert len(before) == image.stat().st_size
+    make(bureau, image, letter)
 
 
 @pytest.mark.parametrize(
@@ -153,19 +182,31 @@ def test_every_scheme_and_size_of_key(bureau: Bureau, letter: Letter, scheme: st
         MasterKey("cards", 1, "an10922", MASTER.key),
     ],
 )
-def test_a_wrong_key_burns_no_try(bureau: Bureau, image: Path, letter: Letter, wrong: MasterKey) -> None:
-    before = tries(image)
-    for _ in range(before + 2):
-        with pytest.raises(SecureChannelError):
-            make(bureau, image, letter, wrong)
-    assert tries(image) == before == 10
+def test_a_wrong_master_key_burns_no_try_of_a_card_that_was_given_another(
+    bureau: Bureau, image: Path, letter: Letter, wrong: MasterKey
+) -> None:
+    put_issuer_keys(image)
+    for _ in range(12):
+        with pytest.raises(SecureChannelError, match=r"those of this master key \(see --key\); no try was taken"):
+            make(bureau, image, letter, CardKeys(wrong, TRANSPORT))
+    assert has_issuer_keys(image)
     make(bureau, image, letter)
 
 
 def test_a_key_of_another_version_is_told(bureau: Bureau, image: Path, letter: Letter) -> None:
+    put_issuer_keys(image)
     with pytest.raises(InputError, match="the card has key version 1, key cards is 9"):
-        make(bureau, image, letter, MasterKey("cards", 9, "sp800-108", MASTER.key))
+        make(bureau, image, letter, CardKeys(MasterKey("cards", 9, "sp800-108", MASTER.key), TRANSPORT))
     assert tries(image) == 10
+
+
+def test_a_makers_master_key_is_not_taken_for_cards_of_ones_own() -> None:
+    with pytest.raises(InputError, match=r"key maker is a card maker's \(version 255\)"):
+        CardKeys(MasterKey("maker", 255, "sp800-108", MASTER.key))
+
+
+def test_no_key_is_in_a_repr() -> None:
+    assert repr(KEYS) == "CardKeys(issuer=MasterKey(name='cards', version=1, scheme='sp800-108'))"
 
 
 def test_a_card_that_is_made_is_not_made_again(bureau: Bureau, image: Path, letter: Letter) -> None:
@@ -230,21 +271,49 @@ def test_pulled_out_at_any_command_it_can_begin_again(bureau: Bureau, after: boo
     """Under a new ID, since the old one may have been certified, and an ID has one key for ever."""
     commands, cut = 0, True
     while cut:
-        letter = new_letter(bureau)
         image = bureau.folder / f"cut-{commands}.card"
-        create_blank(image, MASTER, bureau.profile)
-        try:
-            personalize_card(LooseSlot(image, commands, after), letter, bureau.profile, MASTER, bureau.center)
-            cut = False
-        except CardRemovedError:
-            with look(image) as session:
-                made = session.selected.status.state is LifeCycle.ACTIVE
-            assert tries(image) >= 9
-            if not made:
-                letter = new_letter(bureau)
-                make(bureau, image, letter)
-        with look(image) as session:
-            assert (session.card, session.selected.status.state) == (letter.card, LifeCycle.ACTIVE)
-            session.verify(pin_block("2468"))
+        create_blank(image, TRANSPORT, bureau.profile)
+        cut = is_cut(bureau, image, LooseSlot(image, commands, after))
         commands += 1
-    assert commands > 10
+    assert commands > 15
+
+
+@pytest.mark.parametrize("how", Cut)
+def test_cut_at_any_write_of_the_cards_memory_it_can_begin_again(bureau: Bureau, how: Cut) -> None:
+    """Whichever keys the card has after the cut, it ends active with the issuer's, and with all tries."""
+    write, cut, between = 0, True, set[int]()
+    while cut:
+        image = bureau.folder / f"torn-{write}.card"
+        create_blank(image, TRANSPORT, bureau.profile)
+        torn = slot(image)
+        torn.connect()
+        torn.tear(write, how)
+        cut = is_cut(bureau, image, torn, between)
+        write += 1
+    assert write > 60
+    assert between == {0xFF, MASTER.version}
+
+
+def is_cut(bureau: Bureau, image: Path, cut: CardSlot, between: set[int] | None = None) -> bool:
+    """Whether personalization was cut; it is run again then, and either way the card is whole in the end.
+
+    ``between`` gathers the versions of the keys that cards had after a cut.
+    """
+    letter, was_cut = new_letter(bureau), False
+    try:
+        personalize_card(cut, letter, bureau.profile, KEYS, bureau.center)
+    except (CardRemovedError, OutcomeUnknownError):
+        was_cut = True
+        with look(image) as session:
+            made = session.selected.status.state is LifeCycle.ACTIVE
+        assert tries(image) >= 9
+        if between is not None:
+            between.add(keys_in(image)[0])
+        if not made:
+            letter = new_letter(bureau)
+            make(bureau, image, letter)
+    with look(image) as session:
+        assert (session.card, session.selected.status.state) == (letter.card, LifeCycle.ACTIVE)
+        session.verify(pin_block("2468"))
+    assert has_issuer_keys(image)
+    return was_cut

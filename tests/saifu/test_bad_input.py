@@ -8,6 +8,7 @@ from host.model import CardFile
 from tests.saifu.shell import Shell
 
 AOI, BOTAN, SPARE = "-r model:aoi.card", "--to model:botan.card", "-r model:spare.card"
+BLANK_OF_MAKER = "personalize blank x.card --transport-keys keystore:cards"
 
 BAD = {
     # the line itself
@@ -36,7 +37,7 @@ BAD = {
     # personalization
     "personalize ceremony": (2, "there is a key cards already; give the new one another name"),
     "personalize ceremony --name x --bits 100": (2, "128, 192 or 256"),
-    "personalize ceremony --name x --version 128": (2, "a key version is 1 to 127, not 128"),
+    "personalize ceremony --name x --version 128": (2, "a key version is 1 to 127, or 255 for a card maker's, not 128"),
     "personalize ceremony --name x --scheme rot13": (2, "the scheme is"),
     "personalize ceremony --name x --component none": (2, "none cannot be read"),
     "personalize ceremony --name x --component text": (2, "text: a component is written in hex digits"),
@@ -44,8 +45,15 @@ BAD = {
     "personalize blank no/folder.card": (9, "no/folder.card: No such file"),
     "personalize blank x.card -p nobody": (2, "profile nobody: .*name a TOML file, or one of person or merchant"),
     "personalize blank x.card -p text": (2, "profile text: "),
-    "personalize blank x.card --key none": (2, "there is no key 'none'; there are: cards"),
-    "--home new personalize blank x.card": (2, "there is no key store yet; make one with: saifu personalize ceremony"),
+    "personalize blank x.card --transport-keys none": (2, "none cannot be read"),
+    "personalize blank x.card --transport-keys text": (2, "text (is no file of keys|holds keys, and others can reach)"),
+    "personalize blank x.card --transport-keys keystore:none": (2, "there is no key 'none'; there are: cards"),
+    "personalize blank x.card --transport-keys keystore:cards": (2, "has version 1: a card maker's master key has 255"),
+    f"personalize one {SPARE} --holder X --key none": (2, "there is no key 'none'; there are: cards"),
+    f"--home new personalize one {SPARE} --holder X": (
+        2,
+        "there is no key store yet; make one with: saifu",
+    ),
     f"personalize one {AOI} --holder X": (5, "is active already; put a blank card in"),
     "personalize one -r model:none.card --holder X": (9, "make a blank card with: saifu personalize blank none.card"),
     f"personalize one {SPARE}": (2, "Missing option '--holder'"),
@@ -135,7 +143,11 @@ def test_what_the_system_says_without_a_number_is_told_too(shell: Shell) -> None
     [
         ("center publish", "SAIFU_PASSPHRASE", "set SAIFU_PASSPHRASE or give a file"),
         ("atm renew -r model:aoi.card", "SAIFU_PASSPHRASE", "set SAIFU_PASSPHRASE or give a file"),
-        ("personalize blank x.card", "SAIFU_PASSPHRASE", "set SAIFU_PASSPHRASE or give a file"),
+        (
+            BLANK_OF_MAKER,
+            "SAIFU_PASSPHRASE",
+            "set SAIFU_PASSPHRASE or give a file",
+        ),
         ("card pin -r model:aoi.card", "SAIFU_PIN", "set SAIFU_PIN"),
         ("remit 60 -r model:aoi.card --to model:botan.card", "SAIFU_PIN", "set SAIFU_PIN"),
         ("personalize one -r model:spare.card --holder X", "SAIFU_PIN", "set SAIFU_PIN"),
@@ -149,7 +161,7 @@ def test_without_a_terminal_nobody_waits_for_an_answer(shell: Shell, line: str, 
 
 
 @pytest.mark.parametrize("wrong", ["x", "a passphrase of some length "])
-@pytest.mark.parametrize("line", ["center cards", "personalize blank x.card", "atm load 1 -r model:aoi.card"])
+@pytest.mark.parametrize("line", ["center cards", BLANK_OF_MAKER, "atm load 1 -r model:aoi.card"])
 def test_a_wrong_passphrase_is_told_and_not_repeated(shell: Shell, line: str, wrong: str) -> None:
     ran = shell.run(*line.split(), env={"SAIFU_PASSPHRASE": wrong})
     assert ran.code == 2

@@ -17,6 +17,7 @@ RUN_PAGES = {
     "README.md": (),
     "docs/tutorials/first-purse.md": (),
     "docs/how-to/conformance.md": (),
+    "docs/how-to/personalize.md": (),
     "docs/how-to/traces.md": (),
     "docs/how-to/broadcast.md": ("minimodem", "multimon-ng", "mosquitto", "mosquitto_passwd", "openssl"),
 }

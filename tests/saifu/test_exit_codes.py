@@ -65,9 +65,10 @@ def forged_edition(shell: Shell, _: pytest.MonkeyPatch) -> Ran:
     return shell.run("terminal", "import", "edition-7")
 
 
-def wrong_master_key(shell: Shell, _: pytest.MonkeyPatch) -> Ran:
-    shell.good("personalize", "ceremony", "--name", "other")
-    return shell.run("personalize", "one", "-r", "model:spare.card", "--holder", "Dai", "--key", "other")
+def wrong_transport_keys(shell: Shell, _: pytest.MonkeyPatch) -> Ran:
+    shell.good("personalize", "ceremony", "--name", "maker", "--version", "255")
+    keys = ("--transport-keys", "keystore:maker")
+    return shell.run("personalize", "one", "-r", "model:spare.card", "--holder", "Dai", *keys)
 
 
 def endless_card(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Ran:
@@ -104,7 +105,7 @@ CASES: dict[Callable[[Shell, pytest.MonkeyPatch], Ran], tuple[int, str]] = {
     too_little_at_the_till: (5, "holds 100.00 EUR, too little"),
     card_pulled_out: (6, "put the card in again: the transfer is found on it and finished, or was never made"),
     forged_edition: (7, "edition-7: "),
-    wrong_master_key: (7, "cryptogram|keys"),
+    wrong_transport_keys: (7, "its keys should be those of its maker"),
     endless_card: (8, "without an end"),
     damaged_image: (9, "aoi.card: this is not a card image"),
     no_place_to_write: (9, "aoi.card"),

@@ -16,7 +16,7 @@ from host.session import PurseSession, pin_block
 from personalization.journal import Journal
 from personalization.keystore import Keystore
 from personalization.orders import OrderList
-from tests.personalization.bureau import posix_only, tries
+from tests.personalization.bureau import has_issuer_keys, keys_in, posix_only, tries
 from tests.saifu.shell import PASSPHRASE, PIN, Shell
 
 ORDERS = "holder,pin\nDai,\nEri,97531\nFumi,\n"
@@ -154,15 +154,15 @@ def test_a_bad_list_touches_no_card(bureau: Shell) -> None:
 # --- what goes wrong on the way ----------------------------------------------------------------------------
 
 
-def test_a_wrong_master_key_burns_no_try_and_no_second_card(bureau: Shell) -> None:
-    bureau.good("personalize", "ceremony", "--name", "other")
+def test_wrong_transport_keys_burn_no_try_and_no_second_card(bureau: Shell) -> None:
+    bureau.good("personalize", "ceremony", "--name", "maker", "--version", "255")
     (bureau.folder / "cards").mkdir()
     images = [bureau.folder / "cards" / f"line-{line}.card" for line in (2, 3)]
     for image in images:
         bureau.good("personalize", "blank", image)
     second = images[1].read_bytes()
     for _ in range(2):
-        ran = bureau.run(*BATCH, "--key", "other")
+        ran = bureau.run(*BATCH, "--transport-keys", "keystore:maker")
         assert ran.code == 7, ran
     assert [tries(image) for image in images] == [10, 10]
     assert images[1].read_bytes() == second
@@ -219,7 +219,7 @@ def test_a_ceremony_of_three_holders(shell: Shell) -> None:
     assert len(re.findall("component [123]: check value [0-9A-F]{6}\n", ran.out)) == 3
     assert not any(part.hex() in (ran.out + ran.err).lower() for part in parts)
     assert not any(part in path.read_bytes() for part in parts for path in shell.home.rglob("*") if path.is_file())
-    shell.good("personalize", "blank", "three.card", "--key", "three")
+    shell.good("personalize", "blank", "three.card")
     shell.good("personalize", "one", "-r", "model:three.card", "--holder", "Dai", "--key", "three")
 
 
@@ -247,3 +247,76 @@ def test_a_batch_of_a_list_that_is_worked_on_gives_out_nothing(bureau: Shell) ->
     assert ran.code == 9
     assert "orders.csv.journal is in use by another process" in ran.fault
     assert (bureau.good("center", "cards").out, (bureau.folder / "cards").exists()) == (before, False)
+
+
+# --- where transport keys come from ------------------------------------------------------------------------
+
+
+def lot_file(shell: Shell) -> Path:
+    """Keys of a lot, in a file that only its owner reads."""
+    path = shell.folder / "lot.toml"
+    path.write_text(
+        "".join(f'{name} = "{byte * 16}"\n' for name, byte in (("enc", "A1"), ("mac", "A2"), ("dek", "A3")))
+    )
+    path.chmod(0o600)
+    return path
+
+
+def components(shell: Shell) -> list[str]:
+    """What the maker's two couriers have brought, as options of a ceremony."""
+    options = []
+    for number in (1, 2):
+        path = shell.folder / f"maker{number}"
+        path.write_text(f"{number}" * 32 + "\n")
+        path.chmod(0o600)
+        options += ["--component", path.name]
+    return options
+
+
+@pytest.mark.parametrize("text", ["public", "lot.toml", "keystore:maker"])
+def test_cards_of_any_maker_get_the_issuers_keys(shell: Shell, text: str) -> None:
+    lot_file(shell)
+    shell.good("personalize", "ceremony", "--name", "maker", "--version", "255", *components(shell))
+    transport = ("--transport-keys", text)
+    shell.good("personalize", "blank", "new.card", *transport)
+    assert keys_in(shell.folder / "new.card")[0] == 0xFF
+    shell.good("personalize", "one", "-r", "model:new.card", "--holder", "Dai", *transport)
+    master = Keystore.read(shell.home / "keystore.json", PASSPHRASE.encode()).key("cards")
+    assert has_issuer_keys(shell.folder / "new.card", master)
+    (shell.folder / "orders.csv").write_text("holder,pin\nEri,1234\n")
+    shell.good("personalize", "batch", "orders.csv", *transport)
+    assert has_issuer_keys(shell.folder / "cards" / "line-2.card", master)
+
+
+def test_keys_of_a_lot_are_no_keys_for_cards_of_another(shell: Shell) -> None:
+    lot_file(shell)
+    shell.good("personalize", "blank", "new.card")
+    ran = shell.run("personalize", "one", "-r", "model:new.card", "--holder", "Dai", "--transport-keys", "lot.toml")
+    assert (ran.code, "its keys should be those of its maker" in ran.fault) == (7, True)
+    assert (tries(shell.folder / "new.card"), "A1A1" in ran.fault) == (10, False)
+
+
+def test_a_blank_card_is_made_without_any_secret_of_the_issuers(tmp_path: Path, shell: Shell) -> None:
+    ran = shell.process(
+        "--home", tmp_path / "nowhere", "personalize", "blank", "new.card", env={"SAIFU_PASSPHRASE": None}
+    )
+    assert ran.code == 0
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_makers_master_key_makes_no_cards_of_ones_own(shell: Shell) -> None:
+    shell.good("personalize", "ceremony", "--name", "maker", "--version", "255")
+    ran = shell.run("personalize", "one", "-r", "model:spare.card", "--holder", "Dai", "--key", "maker")
+    assert (ran.code, "cards get keys of your own" in ran.fault) == (2, True)
+
+
+def test_a_trace_of_a_personalization_is_opened_with_the_key_store_before_and_behind_the_new_keys(shell: Shell) -> None:
+    shell.good("--trace", "one.jsonl", "personalize", "one", "-r", "model:spare.card", "--holder", "Dai")
+    shown = shell.good("trace", "show", "one.jsonl", "--keys", "keystore").out
+    assert "PUT KEY  in the place of the maker's keys, 88 bytes secured" in shown
+    assert "GENERATE KEY PAIR*" in shown
+    master = Keystore.read(shell.home / "keystore.json", PASSPHRASE.encode()).key("cards")
+    version, keys = keys_in(shell.folder / "spare.card")
+    text = (shell.folder / "one.jsonl").read_text("utf-8").lower()
+    assert version == master.version
+    assert not any(key.hex() in text for key in (keys.enc, keys.mac, keys.dek, master.key))

@@ -89,4 +89,4 @@ def test_another_key_version_is_not_there(reader: VirtualReader, blank: Path) ->
     with client(reader, blank) as card:
         card.select(AID)
         with pytest.raises(ValueError, match="Incorrect SCP parameters"):
-            card.init_scp(keys(CHIP.version + 1))
+            card.init_scp(keys(CHIP.version - 1))
