@@ -17,8 +17,10 @@ from apdu.identity import CardId, Role
 from apdu.messages import BodyT, Certificate, Credit, Signed
 from apdu.money import Currency
 from apdu.objects import CenterKey
+from center.clock import Clock, confirm, read_clock, signing_time, start_for
 from center.keys import CERTIFICATION_KEY, ORDERS_KEY, CenterKeys
-from center.models import CardRow, FloatRow, SettingRow, Tables
+from center.models import CardRow, FloatRow, SettingRow
+from center.schema import bring_up_to_date, create
 from center.settings import Settings
 from center.standing import (
     OLD_HIGH_WATER,
@@ -78,7 +80,7 @@ class Center:
         self.witnesses = Witnesses(folder, keys.public, witness)
         self._require(folder)
         self._engine = _engine(self._database(folder))
-        self._create_missing_tables()
+        self._bring_up_to_date()
         with self.session() as session:
             row = session.get(SettingRow, "settings")
         if row is None:
@@ -86,10 +88,9 @@ class Center:
         self.settings = Settings.decode(row.value)
         self._look()
 
-    def _create_missing_tables(self) -> None:
-        """A database of an earlier version has not all of them."""
+    def _bring_up_to_date(self) -> None:
         try:
-            Tables.metadata.create_all(self._engine)
+            bring_up_to_date(self._engine, self._database(self.folder))
         except DBAPIError as error:
             raise StoreError(f"{self.folder}: the center's database cannot be used: {error.orig}") from None
 
@@ -134,7 +135,7 @@ class Center:
         partial = folder / "center.sqlite.new"
         write_whole(partial, b"", PRIVATE)  # SQLite gives its journal the mode that it finds
         engine = _engine(partial)
-        Tables.metadata.create_all(engine)
+        create(engine)
         with Session(engine) as session, session.begin():
             session.add(SettingRow(name="settings", value=settings.encode()))
         engine.dispose()
@@ -233,8 +234,22 @@ class Center:
 
     @property
     def now(self) -> int:
-        """The center's date, in Unix seconds."""
+        """What the center's clock says, in Unix seconds; nothing is ordered by it."""
         return int(self._clock())
+
+    def signing_time(self, session: Session) -> int:
+        """The time to sign, which is kept as the newest; raises ClockError (see ``center.clock``)."""
+        return signing_time(session, self.now)
+
+    def clock(self) -> Clock:
+        """What the clock says, and whether the center signs by it."""
+        with self.session() as session:
+            return read_clock(session, self.now)
+
+    def confirm_clock(self) -> None:
+        """Take the clock as it is: an operator has looked, and says that it is right."""
+        with self.session() as session:
+            confirm(session, self.now)
 
     @property
     def issuer(self) -> int:
@@ -299,28 +314,19 @@ class Center:
             if row.serial <= mark(session, PASSED_SERIAL):
                 raise RefusedError(f"card {card} was given out before the center was recovered: it gets a new ID")
             role = Role(row.role)
-            expiry = min(self.now + self.settings.certificate_days * _DAY, _DATE_MAX)
+            expiry = min(self.signing_time(session) + self.settings.certificate_days * _DAY, _DATE_MAX)
             certificate = self.sign(session, Certificate(CERTIFICATION_KEY, card, role, expiry, point))
             row.certificate = certificate.raw
             return certificate, self.issue_credit(session, row, seen=0)
 
-    def issue_credit(self, session: Session, row: CardRow, seen: int) -> Signed[Credit]:
-        """Sign the next credit information for a card."""
+    def issue_credit(self, session: Session, row: CardRow, seen: int, card_date: int = 0) -> Signed[Credit]:
+        """Sign the next credit information for a card; ``card_date`` is what the card attests, in Unix seconds."""
         row.credit_serial += 1
-        terms = self.settings.terms[Role(row.role)]
-        return self.sign(
-            session,
-            Credit(
-                ORDERS_KEY,
-                self.card_id(row.serial),
-                row.credit_serial,
-                self.now,
-                terms.expiry(self.now),
-                terms.count,
-                terms.amount,
-                seen,
-            ),
-        )
+        terms, issued = self.settings.terms[Role(row.role)], self.signing_time(session)
+        expiry = terms.expiry(start_for(session, issued, card_date))
+        card = self.card_id(row.serial)
+        credit = Credit(ORDERS_KEY, card, row.credit_serial, issued, expiry, terms.count, terms.amount, seen)
+        return self.sign(session, credit)
 
     def registered(self) -> list[tuple[CardId, Role, str]]:
         """All cards of the registry: ID, role, holder."""

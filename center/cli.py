@@ -193,5 +193,29 @@ def cards(context: typer.Context, passphrase_file: PassphraseOption = None, as_j
     emit(as_json, {"cards": rows}, lines)
 
 
+@app.command()
+def clock(
+    context: typer.Context,
+    right: Annotated[
+        bool, typer.Option("--right", help="Take the clock as it is: you have looked at it, and it is right.")
+    ] = False,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the clock and the newest time signed; the center signs nothing while they are far apart."""
+    with open_center(desk(context).center_folder, passphrase_file) as center:
+        if right:
+            center.confirm_clock()
+        told = center.clock()
+    lines = [
+        f"the clock says             {date_text(told.now)}",
+        f"newest time signed         {date_text(told.newest) if told.newest else 'none yet'}",
+        "the center signs"
+        if told.signs
+        else "the center signs nothing: saifu center clock --right, if the clock is right",
+    ]
+    emit(as_json, asdict(told) | {"signs": told.signs}, lines)
+
+
 broadcast_cli.add_to(app)
 recovery_cli.add_to(app)

@@ -7,13 +7,14 @@ from sqlalchemy.orm import Session
 
 from apdu.errors import RefusedError
 from apdu.identity import CardId
-from apdu.messages import Head, Signed, TerminateOrder, UnlockOrder
+from apdu.messages import Head, Signed, UnlockOrder
 from broadcast.edition import Edition, head_of
 from broadcast.sparse_set import MAX_MEMBERS
 from center.center import Center
+from center.clock import BEHIND
 from center.keys import ORDERS_KEY
 from center.models import CardRow, EditionRow, ListedRow, ReportRow, SettingRow
-from center.standing import EDITION, NAMED_EDITION, SERIAL, mark, raise_mark
+from center.standing import EDITION, NAMED_EDITION, ORDER, SERIAL, mark, raise_mark
 from host.files import write_whole
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "publish",
     "report_found",
     "report_stolen",
-    "terminate_order",
     "unlock_order",
     "unpublished",
 ]
@@ -55,13 +55,20 @@ def report_stolen(center: Center, card: CardId, reason: str = "stolen") -> bool:
         row = session.get(CardRow, card.serial)
         if card.issuer != center.issuer or (row is None and card.serial > mark(session, SERIAL)):
             raise RefusedError(f"card {card} is not in this center's registry")
-        session.add(ReportRow(serial=card.serial, kind="stolen", reason=reason, date=center.now))
+        session.add(
+            ReportRow(serial=card.serial, kind="stolen", reason=reason, date=center.now, order=session.info[ORDER])
+        )
         if session.get(ListedRow, card.serial) is not None:
             return False
         session.add(ListedRow(serial=card.serial, reason=reason, since=center.now))
         if row is not None:
             row.unlocked_from = None
         return True
+
+
+def _take_in(center: Center, session: Session, card: CardId, kind: str, reason: str) -> None:
+    order = session.info[ORDER]
+    session.add(ReportRow(serial=card.serial, kind=kind, reason=reason, date=center.now, order=order))
 
 
 def report_found(center: Center, card: CardId, reason: str = "found") -> int:
@@ -73,7 +80,9 @@ def report_found(center: Center, card: CardId, reason: str = "found") -> int:
         row, listed = center.row(session, card), session.get(ListedRow, card.serial)
         if listed is None:
             raise RefusedError(f"card {card} is not listed")
-        session.add(ReportRow(serial=card.serial, kind="found", reason=reason, date=center.now))
+        session.add(
+            ReportRow(serial=card.serial, kind="found", reason=reason, date=center.now, order=session.info[ORDER])
+        )
         session.delete(listed)
         row.unlocked_from = mark(session, EDITION) + 1
         return row.unlocked_from
@@ -92,10 +101,12 @@ def publish(center: Center) -> Edition:
         edition_number = raise_mark(session, EDITION, mark(session, EDITION) + 1)
         raise_mark(session, NAMED_EDITION, edition_number)
         serials = session.scalars(select(ListedRow.serial)).all()
-        next_time = center.now + center.settings.edition_hours * _HOUR
-        head = Head(ORDERS_KEY, center.issuer, edition_number, center.now, next_time, 0, b"")
+        time = center.signing_time(session)
+        next_time = time + center.settings.edition_hours * _HOUR
+        head = Head(ORDERS_KEY, center.issuer, edition_number, time, next_time, 0, b"")
         edition = Edition.make(center.keys.orders, head, serials, mark(session, SERIAL) or None)
-        session.add(EditionRow(number=edition_number, date=center.now, content=edition.encode()))
+        row = EditionRow(number=edition_number, date=time, content=edition.encode(), order=session.info[ORDER])
+        session.add(row)
         session.merge(SettingRow(name=_TAKEN_IN, value=_newest_report(session)))
     write_whole(edition_file(center, edition_number), edition.encode())
     return edition
@@ -107,14 +118,19 @@ def edition_file(center: Center, number: int) -> Path:
 
 
 def unpublished(center: Center) -> bool:
-    """Whether it is time for the next edition: the newest is due to be replaced, or reports have come in since."""
+    """Whether it is time for the next edition.
+
+    The newest is due to be replaced, or is of a time that the clock, put right since, has not come to; or reports
+    have come in since.
+    """
     with center.session() as session:
         row = session.scalars(select(EditionRow).order_by(EditionRow.number.desc()).limit(1)).first()
         if row is None:
             return True
-        due = head_of(row.content).body.next
+        head = head_of(row.content).body
         taken_in = session.get(SettingRow, _TAKEN_IN)  # an earlier version did not write it down
-        return center.now >= due or taken_in is None or taken_in.value != _newest_report(session)
+        due = not head.time - BEHIND <= center.now < head.next
+        return due or taken_in is None or taken_in.value != _newest_report(session)
 
 
 def _newest_report(session: Session) -> str:
@@ -139,10 +155,3 @@ def unlock_order(center: Center, card: CardId) -> Signed[UnlockOrder]:
             raise RefusedError(f"card {card} may not be unlocked (saifu center report-found {card})")
         named = raise_mark(session, NAMED_EDITION, mark(session, EDITION) + 1)
         return center.sign(session, UnlockOrder(ORDERS_KEY, card, named))
-
-
-def terminate_order(center: Center, card: CardId) -> Signed[TerminateOrder]:
-    """The order that ends a card's life, within the hour: for a card that is in a terminal now, on the line."""
-    with center.ordered() as session:
-        center.row(session, card)
-        return center.sign(session, TerminateOrder(ORDERS_KEY, card, center.now + _HOUR))

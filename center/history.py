@@ -16,6 +16,7 @@ from apdu.objects import HistoryRecord, Kind
 from center.center import Center
 from center.evidence import enough
 from center.models import CardRow, GapRow, RecordRow, RemindedRow
+from center.standing import ORDER
 
 __all__ = ["take_over_records"]
 
@@ -31,7 +32,7 @@ def take_over_records(
         session.merge(GapRow(serial=row.serial, first=row.seen + 1, last=first - 1, request=state.request))
     else:
         _check(row, state, records)
-    session.add_all(_record_row(state.card, record, center.now) for record in records)
+    session.add_all(_record_row(state.card, record, center.now, session.info[ORDER]) for record in records)
     if reminded := session.get(RemindedRow, row.serial):
         session.delete(reminded)
     row.seen, row.chain, row.balance = state.record, state.chain, state.balance
@@ -71,7 +72,7 @@ def _change(record: HistoryRecord) -> int:
     return -record.amount if record.kind is Kind.PAID else record.amount
 
 
-def _record_row(card: CardId, record: HistoryRecord, uploaded: int) -> RecordRow:
+def _record_row(card: CardId, record: HistoryRecord, uploaded: int, order: int) -> RecordRow:
     return RecordRow(
         serial=card.serial,
         number=record.number,
@@ -83,4 +84,5 @@ def _record_row(card: CardId, record: HistoryRecord, uploaded: int) -> RecordRow
         balance=record.balance,
         date=record.date,
         uploaded=uploaded,
+        order=order,
     )

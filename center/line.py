@@ -4,10 +4,10 @@ from apdu.identity import CardId
 from apdu.messages import CheckOrder, Signed, TerminateOrder, UnlockOrder
 from apdu.objects import HistoryRecord
 from center.center import Center
-from center.editions import terminate_order, unlock_order
+from center.editions import unlock_order
 from center.float_purse import open_float
 from center.keys import ORDERS_KEY
-from center.renewal import begin_renewal, renew
+from center.renewal import begin_renewal, renew, terminate_order
 from host.connection import CardSlot
 from host.session import Attested
 from host.terminal.line import Renewal, RenewalChallenge, Shown
@@ -34,9 +34,9 @@ class LocalLine:
         """The order for a card that was found."""
         return unlock_order(self._center, card)
 
-    def terminate_order(self, card: CardId) -> Signed[TerminateOrder]:
-        """The order that ends a card's life."""
-        return terminate_order(self._center, card)
+    def terminate_order(self, attested: Attested, records: list[HistoryRecord]) -> Signed[TerminateOrder]:
+        """Hand in state and history of an empty card, get the order that ends its life."""
+        return terminate_order(self._center, attested, records)
 
     def float_slot(self) -> CardSlot:
         """The slot with the float."""

@@ -1,6 +1,10 @@
-"""The center's tables (store 28 and the registry), as SQLAlchemy models."""
+"""The center's tables (store 28 and the registry), as SQLAlchemy models.
 
-from sqlalchemy import LargeBinary, String
+A column ``order`` has the number of the transaction in the center's order (``Center.ordered``): by it alone is told
+what came before what. Dates are for people, and for what is signed.
+"""
+
+from sqlalchemy import Index, LargeBinary, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 __all__ = [
@@ -17,6 +21,7 @@ __all__ = [
     "RecordRow",
     "RemindedRow",
     "ReportRow",
+    "ResolutionRow",
     "SettingRow",
     "Tables",
 ]
@@ -50,7 +55,9 @@ class CardRow(Tables):
     attestation: Mapped[bytes | None] = mapped_column(LargeBinary)
     challenge: Mapped[bytes | None] = mapped_column(LargeBinary(16))
     challenged: Mapped[int] = mapped_column(default=0)
+    """The center's order when the challenge was given out."""
     attested: Mapped[int] = mapped_column(default=0)
+    """The order of the challenge that the attestation answers: the card has signed it after that."""
     unlocked_from: Mapped[int | None]
 
 
@@ -63,6 +70,7 @@ class ReportRow(Tables):
     kind: Mapped[str] = mapped_column(String(10))
     reason: Mapped[str]
     date: Mapped[int]
+    order: Mapped[int] = mapped_column(default=0)
 
 
 class ListedRow(Tables):
@@ -80,6 +88,7 @@ class EditionRow(Tables):
     __tablename__ = "editions"
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     date: Mapped[int]
+    order: Mapped[int] = mapped_column(default=0)
     content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
@@ -105,19 +114,29 @@ class OnAirRow(Tables):
 
 
 class RecordRow(Tables):
-    """A history record that a card has uploaded."""
+    """A history record that a card has uploaded.
+
+    A transfer's records are found from either side: by the card itself, or by the other one.
+    """
 
     __tablename__ = "records"
+    __table_args__ = (
+        Index("ix_records_transfer", "serial", "kind", "counter", "other"),
+        Index("ix_records_other", "other", "kind", "counter"),
+    )
     serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     kind: Mapped[int]
     other: Mapped[int]
-    counter: Mapped[int] = mapped_column(index=True)
+    counter: Mapped[int]
     request: Mapped[int]
     amount: Mapped[int]
     balance: Mapped[int]
     date: Mapped[int]
     uploaded: Mapped[int]
+    """Unix seconds, for people."""
+    order: Mapped[int] = mapped_column(default=0)
+    """The order of the transaction that took it in; 0 before there was an order."""
 
 
 class DecisionRow(Tables):
@@ -129,6 +148,18 @@ class DecisionRow(Tables):
     outcome: Mapped[int]
     reason: Mapped[str]
     date: Mapped[int]
+    order: Mapped[int] = mapped_column(default=0)
+
+
+class ResolutionRow(Tables):
+    """A resolution that was signed: what a card was told of its transfer."""
+
+    __tablename__ = "resolutions"
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    counter: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    outcome: Mapped[int]
+    signed: Mapped[bytes] = mapped_column(LargeBinary)
+    order: Mapped[int]
 
 
 class MarkRow(Tables):

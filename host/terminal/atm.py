@@ -6,7 +6,7 @@ from apdu.messages import Credit
 from host.connection import CardSlot
 from host.session import PurseSession
 from host.terminal.line import CenterLine
-from host.terminal.renewal import renew
+from host.terminal.renewal import renew, terminate
 from host.terminal.steps import Step
 from host.terminal.terminal import Terminal
 from host.terminal.transfer import Transfer, transfer
@@ -80,9 +80,5 @@ class Atm(Terminal):
         """
         with self.cards((slot,), Step.S110) as (card,):
             self._check(card)
-            renew(card, line, self.now, self.store.newest_head)
-            status = card.select().status
-            if status.balance or status.unsettled:
-                raise RefusedError(f"card {card.card} is not empty: deposit its money and finish its transfers first")
-            card.terminate(line.terminate_order(card.card), self.now)
+            terminate(card, line, self.now, self.store.newest_head)
             self.display.show(f"card {card.card} is terminated")

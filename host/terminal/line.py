@@ -64,8 +64,8 @@ class CenterLine(Protocol):
         """The order for a card that the center has unlocked."""
         ...
 
-    def terminate_order(self, card: CardId) -> Signed[TerminateOrder]:
-        """The order that ends a card's life."""
+    def terminate_order(self, attested: Attested, records: list[HistoryRecord]) -> Signed[TerminateOrder]:
+        """Hand in the attested state and the records of an empty card, and get the order that ends its life."""
         ...
 
     def float_slot(self) -> CardSlot:

@@ -1,12 +1,12 @@
-"""Renewal of credit information over the line, fig. 7: challenge, attested state, history, new credit."""
+"""What a card attests, handed in over the line: for new credit information, fig. 7, or to end its life."""
 
 from apdu.errors import MisbehaviourError
 from apdu.messages import Credit, Head, Signed
 from apdu.objects import HistoryRecord
-from host.session import PurseSession
+from host.session import Attested, PurseSession
 from host.terminal.line import CenterLine, RenewalChallenge, Shown
 
-__all__ = ["renew", "shown"]
+__all__ = ["renew", "shown", "terminate"]
 
 
 def renew(session: PurseSession, line: CenterLine, now: int, newest_head: Signed[Head] | None = None) -> Credit:
@@ -15,13 +15,28 @@ def renew(session: PurseSession, line: CenterLine, now: int, newest_head: Signed
     ``now`` is the terminal's date, for the records of money that comes back; ``newest_head`` the newest that it
     knows. Raises RefusedError with the center's reason; the card is then as it was.
     """
-    begun = line.begin_renewal(shown(session, newest_head))
-    attested = session.attest(begun.challenge)
-    renewal = line.renew(attested, _unseen(session, attested.attestation.body.record, begun))
+    renewal = line.renew(*_attested(session, line, newest_head))
     session.put_credit(renewal.credit)
     for resolution in renewal.resolutions:
         session.settle(resolution, now)
     return renewal.credit.body
+
+
+def terminate(session: PurseSession, line: CenterLine, now: int, newest_head: Signed[Head] | None = None) -> None:
+    """End the life of an empty card; its history is handed in first.
+
+    ``now`` and ``newest_head`` are as for ``renew``. Raises RefusedError with the center's reason.
+    """
+    session.terminate(line.terminate_order(*_attested(session, line, newest_head)), now)
+
+
+def _attested(
+    session: PurseSession, line: CenterLine, newest_head: Signed[Head] | None
+) -> tuple[Attested, list[HistoryRecord]]:
+    """The card's state under a fresh challenge, and the records that the center has not seen, oldest first."""
+    begun = line.begin_renewal(shown(session, newest_head))
+    attested = session.attest(begun.challenge)
+    return attested, _unseen(session, attested.attestation.body.record, begun)
 
 
 def shown(session: PurseSession, newest_head: Signed[Head] | None = None) -> Shown:

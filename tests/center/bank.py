@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy import event
 
 from apdu.identity import CardId, Role
+from apdu.messages import Signed, TerminateOrder
 from apdu.objects import NO_PIN_SUM, HistoryRecord, Parameters
 from center.center import Center
 from center.editions import publish
@@ -168,6 +169,10 @@ class Bank:
     def hand_in(self, purse: Purse) -> Renewal:
         """A renewal of which the card gets nothing: it is cut after the center's part."""
         return self.line.renew(*self.attest(purse))
+
+    def terminate_order(self, purse: Purse) -> Signed[TerminateOrder]:
+        """The order that ends an empty card's life, on its word that it is empty."""
+        return self.line.terminate_order(*self.attest(purse))
 
     def lock(self, purse: Purse) -> None:
         """Publish, and show the card the edition that lists it."""

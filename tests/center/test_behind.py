@@ -12,7 +12,7 @@ from apdu.identity import CardId, Role
 from apdu.messages import CheckOrder, Head, Outcome, Signed
 from apdu.signature import point_of, private_key
 from broadcast.edition import Edition
-from center.editions import listed, publish, report_found, report_stolen, terminate_order, unlock_order
+from center.editions import listed, publish, report_found, report_stolen, unlock_order
 from center.line import check_order
 from center.renewal import begin_renewal
 from center.resolution import decide
@@ -48,7 +48,7 @@ GIVES_OUT: dict[str, Callable[[Bank, Purse], object]] = {
     "deposit": lambda bank, card: bank.deposit(card, 1),
     "take a card off the list": lambda bank, card: report_found(bank.center, card.id),
     "unlock": lambda bank, card: unlock_order(bank.center, card.id),
-    "terminate": lambda bank, card: terminate_order(bank.center, card.id),
+    "terminate": lambda bank, card: bank.terminate_order(card),
     "decide": lambda bank, card: decide(bank.center, card.id, 1, Outcome.NEVER_RECEIVED, "lost"),
     "let a check unit run": lambda bank, _: check_order(bank.center, 1, 0),
 }

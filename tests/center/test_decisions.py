@@ -5,14 +5,10 @@ from pathlib import Path
 import pytest
 
 from apdu.errors import RefusedError
-from apdu.identity import CardId
-from apdu.messages import Attestation, Outcome
+from apdu.messages import Outcome
 from apdu.objects import Request
-from center import renewal
-from center.center import Center
-from center.editions import terminate_order
 from center.resolution import decide
-from host.session import Attested, PurseSession, Requested
+from host.session import PurseSession, Requested
 from tests.center.bank import Bank, Purse
 from tests.issuer import EUR, NOW
 
@@ -38,10 +34,6 @@ def test_a_made_up_request_is_paid_back_when_the_payee_has_attested_after_it(ban
     victim, payee = rich(bank), bank.purse()
     pay_made_up(victim, payee)
     bank.renew(victim)
-    bank.renew(payee)
-    bank.renew(victim)
-    assert victim.balance == 9_500, "in the same second nobody knows what was first"
-    bank.time += 1
     bank.renew(payee)
     bank.renew(victim)
     assert (victim.balance, victim.session().get_unsettled()) == (10_000, [])
@@ -74,38 +66,11 @@ def test_a_challenge_from_before_the_payment_proves_nothing_either(bank: Bank) -
     assert payer.balance == 9_500
 
 
-def test_a_challenge_given_out_meanwhile_makes_no_attestation_newer(
-    bank: Bank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The payee asks for another challenge while its old attestation is being taken in."""
-    payer, payee = rich(bank), bank.purse()
-    begun = bank.begin(payee)
-    session = payee.session()
-    attested = session.attest(begun.challenge)
-    bank.time += 10
-    payer.session().pay(payee.session().request(500, payer.id, NOW), NOW)
-    bank.renew(payer)
-    bank.time += 10
-    authentic = renewal._authentic
-
-    def slow(center: Center, card: CardId, shown: Attested) -> tuple[Attestation, int]:
-        """Somebody else's turn comes between the two transactions."""
-        found = authentic(center, card, shown)
-        bank.begin(payee)
-        return found
-
-    monkeypatch.setattr(renewal, "_authentic", slow)
-    bank.line.renew(attested, [])
-    monkeypatch.undo()
-    bank.renew(payer)
-    assert payer.balance == 9_500, "the payee can still receive it"
-
-
 def stuck(bank: Bank) -> tuple[Purse, Purse]:
     """A payment to a card that is terminated."""
     victim, gone = rich(bank), bank.purse()
     pay_made_up(victim, gone)
-    gone.session().terminate(terminate_order(bank.center, gone.id), bank.time)
+    gone.session().terminate(bank.terminate_order(gone), bank.time)
     return victim, gone
 
 

@@ -17,7 +17,6 @@ from center.editions import (
     publish,
     report_found,
     report_stolen,
-    terminate_order,
     unlock_order,
 )
 from center.models import ReportRow
@@ -139,7 +138,7 @@ def test_every_report_is_kept(bank: Bank, aoi: Purse) -> None:
 
 @pytest.mark.parametrize("card", [CardId.of(1, 99), CardId.of(2, 1)])
 def test_reports_about_cards_of_others_are_refused(bank: Bank, aoi: Purse, card: CardId) -> None:
-    for report in (report_stolen, report_found, terminate_order, unlock_order):
+    for report in (report_stolen, report_found, unlock_order):
         with pytest.raises(RefusedError, match="not in this center's registry"):
             report(bank.center, card)
     assert not is_listed(bank.center, aoi.id)
@@ -234,7 +233,7 @@ def test_an_order_is_for_one_card(bank: Bank, aoi: Purse) -> None:
 
 
 def test_a_terminate_order_ends_one_card(bank: Bank, aoi: Purse) -> None:
-    botan, order = bank.purse(), terminate_order(bank.center, aoi.id)
+    botan, order = bank.purse(), bank.terminate_order(aoi)
     with pytest.raises(StatusError, match="950C"):
         botan.session().terminate(order, bank.time)
     late = order.body.expiry + 1
