@@ -41,6 +41,7 @@ from host.virtual.cards import CARD_PROGRAM, CardProcess
 from host.virtual.reader import VirtualReader
 from tests.bench_broadcast import broadcast, show_broadcast
 from tests.bench_conformance import conformance, show_conformance
+from tests.bench_sales import sales, show_sales
 from tests.bench_time import least, processor_seconds
 from tests.bench_trace import show_trace, trace
 from tests.host.virtual.echo_card import ATR_T1, PROGRAM
@@ -102,9 +103,9 @@ def payment() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         store = BlacklistStore.import_trust(Path(folder), Trust(1, currency("EUR"), issuer.keys).encode())
         pos = PointOfSale(store, Silent(), Silent(), lambda: NOW)
-        sales = SalesStore(Path(folder) / "sales.sqlite")
-        pos.sell(customer, till, 250, sales)
-        sales.close()
+        stores = SalesStore(Path(folder) / "sales.sqlite")
+        pos.sell(customer, till, 250, stores)
+        stores.close()
     sizes = [(len(command), len(answer)) for command, answer in customer.exchanges]
     of_a_transfer = (Ins.SELECT, Ins.REQUEST, Ins.PAY, Ins.RECEIVE, Ins.SETTLE)
     whole = [each for each in customer.exchanges + till.exchanges if each[0][1] in of_a_transfer]
@@ -273,10 +274,12 @@ def main() -> None:
         figures["vpcd"] = virtual_reader()
     except PcscUnavailableError as error:
         print(f"vpcd is left out: {error}", file=sys.stderr)
+    figures["sales"] = sales()
     figures["broadcast"] = broadcast()
     figures["trace"] = trace()
     figures["conformance"] = conformance()
     show(figures)
+    show_sales(figures["sales"])
     show_broadcast(figures["broadcast"])
     show_trace(figures["trace"])
     show_conformance(figures["conformance"])
