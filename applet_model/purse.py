@@ -149,7 +149,8 @@ def _credited(card: CardState, value: Value, payer: Certificate, now: int) -> bo
         unless(same, StatusWord.SAME_COUNTER)
         return True
     if _is_open(card, value):
-        return _close(card, value, now, now <= payer.expiry and _fits(card, value.amount))
+        # Room was judged in REQUEST: until it is closed nothing raises balance and unsettled money together.
+        return _close(card, value, now, now <= payer.expiry)
     unless(value.request > card.cells.request_floor.number(), StatusWord.BEYOND_HISTORY)
     return False
 
