@@ -6,6 +6,7 @@ decoder reads 95xx as something else (9400 and 9840 are read as GSM). 9485 is Gl
 
 from enum import IntEnum
 
+from apdu.counting import counted
 from apdu.errors import CardError
 
 __all__ = ["STATUS_TEXT", "StatusError", "StatusWord", "status_text", "tries_left"]
@@ -110,7 +111,7 @@ def status_text(sw: int) -> str:
     if sw in STATUS_TEXT:
         return STATUS_TEXT[sw]
     if (left := tries_left(sw)) is not None:
-        return f"wrong; {left} tries left"
+        return f"wrong; {counted(left, 'try', 'tries')} left"
     if sw >> 8 == 0x61:
         return f"{sw & 0xFF or 256} more bytes to fetch with GET RESPONSE"
     if sw >> 8 == 0x6C:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from apdu.counting import counted
 from apdu.errors import BearerError, RefusedError
 from broadcast.bearer import Way
 from broadcast.carousel import CarouselStatistics, ObjectStatistics
@@ -105,7 +106,8 @@ def _expected(one: ObjectStatistics, rate: float | None) -> float | None:
 
 
 def _line(one: ObjectStatistics, rate: float | None) -> str:
-    sent = f"{one.packets} packets, {one.bytes} bytes, {one.packets / one.symbols:.1f} times the object"
+    times = f"{one.packets / one.symbols:.1f} times the object"
+    sent = f"{counted(one.packets, 'packet')}, {counted(one.bytes, 'byte')}, {times}"
     seconds = _expected(one, rate)
     soon = "" if seconds is None else f"; a terminal that is switched on has it after {seconds} s"
     return f"{_name(one)}: {sent}{soon}"

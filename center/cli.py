@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from apdu.counting import counted
 from apdu.errors import InputError
 from apdu.identity import TEST_ISSUER, CardId
 from apdu.messages import Outcome
@@ -126,7 +127,7 @@ def publish_command(
     if out is not None:
         write_whole(out, edition.encode())
     document = {"edition": head.edition, "listed": head.count, "next": head.next, "file": str(path)}
-    emit(as_json, document, [f"edition {head.edition}, {head.count} cards listed: {path}"])
+    emit(as_json, document, [f"edition {head.edition}, {counted(head.count, 'card')} listed: {path}"])
 
 
 @app.command()
@@ -135,8 +136,8 @@ def editions(context: typer.Context, passphrase_file: PassphraseOption = None, a
     with open_center(desk(context).center_folder, passphrase_file) as center:
         rows = published(center)
     lines = [
-        f"edition {row.number}  {date_text(row.time)}  {row.listed} cards listed, {row.size} bytes; "
-        f"next {date_text(row.next)}"
+        f"edition {row.number}  {date_text(row.time)}  {counted(row.listed, 'card')} listed, "
+        f"{counted(row.size, 'byte')}; next {date_text(row.next)}"
         for row in rows
     ]
     emit(as_json, {"editions": [asdict(row) for row in rows]}, lines or ["nothing was published yet"])

@@ -96,7 +96,7 @@ def publish(center: Center) -> Edition:
     with center.ordered() as session:
         if (count := session.scalar(select(func.count()).select_from(ListedRow)) or 0) > MAX_MEMBERS:
             raise RefusedError(
-                f"{count} cards are listed; an edition takes {MAX_MEMBERS}: terminate cards, or divide them"
+                f"an edition lists {MAX_MEMBERS} at most, and there are {count}: terminate cards, or divide them"
             )
         edition_number = raise_mark(session, EDITION, mark(session, EDITION) + 1)
         raise_mark(session, NAMED_EDITION, edition_number)

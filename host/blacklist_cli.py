@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from apdu.counting import counted, duration
 from apdu.errors import AuthenticityError, FormatError, InputError
 from apdu.money import Money
 from broadcast.cipher_key import CIPHER_KEYS_FORMAT
@@ -56,7 +57,7 @@ def import_command(
 def _import(folder: Path, raw: bytes, now: int | None) -> str:
     if raw.startswith(EDITION_MAGIC):
         head = BlacklistStore(folder).import_edition(raw, now).head.body
-        return f"edition {head.edition} of {date_text(head.time)} UTC is in force: {head.count} cards listed"
+        return f"edition {head.edition} of {date_text(head.time)} UTC is in force: {counted(head.count, 'card')} listed"
     text = raw.decode("utf-8", "replace")
     if CIPHER_KEYS_FORMAT in text:
         keys = BlacklistStore(folder).import_cipher_keys(text)
@@ -92,10 +93,13 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
 
 def _status_lines(store: BlacklistStore, document: dict[str, Any]) -> list[str]:
     group, numbers = document["group"], ", ".join(map(str, document["cipher_keys"]))
-    lines = [f"issuer {document['issuer']}", f"edition {document['edition']}, {document['listed']} cards listed"]
+    lines = [
+        f"issuer {document['issuer']}",
+        f"edition {document['edition']}, {counted(document['listed'], 'card')} listed",
+    ]
     if document["issued"] is not None:
         issued, due = date_text(document["issued"]), date_text(document["next"])
-        lines.append(f"issued {issued} UTC, {_duration(document['age'])} ago; the next is due {due} UTC")
+        lines.append(f"issued {issued} UTC, {duration(document['age'])} ago; the next is due {due} UTC")
     lines.append(f"group {group}, cipher keys {numbers}" if group else "no cipher keys: broadcasts can't be read")
     lines.append(f"with an old list: {_policy_text(store)}")
     lines += [line for note in document["listening"] for line in _note_lines(note)]
@@ -104,15 +108,10 @@ def _status_lines(store: BlacklistStore, document: dict[str, Any]) -> list[str]:
 
 def _note_lines(note: dict[str, Any]) -> Iterator[str]:
     received, useful = note["packets"]["received"], note["packets"]["useful"]
-    yield f"listening by {note['air']} since {date_text(note['since'])} UTC: {received} packets, {useful} useful"
+    heard = f"{counted(received, 'packet')}, {useful} useful"
+    yield f"listening by {note['air']} since {date_text(note['since'])} UTC: {heard}"
     for one in note["progress"]:
-        yield f"  {_object_text(one['edition16'], one['span'])}: {one['have']} of {one['need']} packets"
-
-
-def _duration(seconds: int) -> str:
-    if seconds < 7200:
-        return f"{seconds // 60} minutes"
-    return f"{seconds // 3600} hours" if seconds < 172_800 else f"{seconds // 86400} days"
+        yield f"  {_object_text(one['edition16'], one['span'])}: {one['have']} of {counted(one['need'], 'packet')}"
 
 
 def _policy_text(store: BlacklistStore) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from apdu.command import CommandApdu
 from apdu.commands import BY_INS, SECRET_INS
+from apdu.counting import counted
 from apdu.errors import FormatError, InputError
 from apdu.identity import LifeCycle
 from apdu.money import Currency, Money, currency
@@ -115,10 +116,10 @@ def _show_lines(document: dict[str, Any]) -> list[str]:
             ("role", document["role"]),
             ("balance", document["balance_text"]),
             ("limits", f"{limits['balance']} on it, {limits['transfer']} at once, PIN above {limits['pin']}"),
-            ("PIN", f"{document['pin']['tries']} tries left"),
+            ("PIN", f"{counted(document['pin']['tries'], 'try', 'tries')} left"),
             ("", f"{without['paid']} paid without it since it was used last{most}"),
             ("credit", f"number {credit['serial']}, until {date_text(credit['expiry'])} UTC"),
-            ("", f"{credit['payments_left']} payments, {Money(credit['amount_left'], unit)} until renewal"),
+            ("", f"{counted(credit['payments_left'], 'payment')}, {Money(credit['amount_left'], unit)} until renewal"),
             ("blacklist", f"believes edition {document['edition']} and newer"),
             ("its date", f"{date_text(document['date'])} UTC"),
         ]

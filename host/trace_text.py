@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
+from apdu.counting import counted
 from apdu.errors import InputError
 from apdu.trace.card_time import modelled
 from apdu.trace.detail import Detail, lines
@@ -106,7 +107,7 @@ class View:
     def print_total(self) -> None:
         """Print the modelled time of all that was told; nothing without a card."""
         if self._card:
-            took = f"{self._modelled:.3f} s for {self._exchanges} exchanges"
+            took = f"{self._modelled:.3f} s for {counted(self._exchanges, 'exchange')}"
             sys.stdout.write(f"modelled time on {self._card}, {self._line_name} kbit/s: {took}\n")
 
     def print(self, readings: Iterable[Reading], flush: bool = False) -> None:

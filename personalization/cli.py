@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from apdu.counting import counted
 from apdu.errors import InputError, RefusedError
 from apdu.money import currency
 from host.connection import CardSlot
@@ -73,7 +74,7 @@ def ceremony_command(
     values = [check_value(part) for part in components]
     document = {"name": name, "version": version, "scheme": scheme, "kcv": key.kcv, "component_kcvs": values}
     lines = [f"component {number}: check value {value}" for number, value in enumerate(values, 1)]
-    emit(as_json, document, [*lines, f"key {name}, version {version}, {bits} bits: check value {key.kcv}"])
+    emit(as_json, document, [*lines, f"key {name}, version {version}, {counted(bits, 'bit')}: check value {key.kcv}"])
 
 
 def _component(path: Path, size: int) -> bytes:
@@ -82,7 +83,7 @@ def _component(path: Path, size: int) -> bytes:
     except ValueError:
         raise InputError(f"{path}: a component is written in hex digits") from None
     if len(component) != size:
-        raise InputError(f"{path}: the component has {len(component)} bytes, the key wants {size}")
+        raise InputError(f"{path}: the component has {counted(len(component), 'byte')}, the key wants {size}")
     return component
 
 
@@ -166,7 +167,7 @@ def batch_command(
     with issuer_desk(context).issuer_line(passphrase_file) as line:
         chosen = Profile.load(profile, line.unit)
         if dry_run:
-            text = f"dry run: {len(wanted.orders)} rows, profile and key are in order"
+            text = f"dry run: {counted(len(wanted.orders), 'row')}, profile and key are in order"
             emit(as_json, {"dry_run": True, "rows": len(wanted.orders)}, [f"{text}; nothing was written"])
             return
         slot_for = _cards(reader) if reader else _images(out, keys.transport, chosen)
@@ -225,14 +226,10 @@ def _report(done: list[Line], path: Path | None, as_json: bool) -> None:
         }
         for row in done
     ]
-    document = {
-        "cards": rows,
-        "made": sum(not row.earlier for row in done),
-        "earlier": sum(row.earlier for row in done),
-    }
+    earlier = sum(row.earlier for row in done)
+    made = len(done) - earlier
+    document = {"cards": rows, "made": made, "earlier": earlier}
     if path is not None:
         write_whole(path, json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n")
-    text = f"{document['made']} cards made" + (
-        f", {document['earlier']} were made before" if document["earlier"] else ""
-    )
+    text = f"{counted(made, 'card')} made" + (f", {earlier} made before" if earlier else "")
     emit(as_json, document, [f"{row['card']}  {row['holder']}" for row in rows] + [text])

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
+from apdu.counting import counted
 from apdu.errors import InputError
 
 __all__ = ["COLUMNS", "Order", "OrderList"]
@@ -95,7 +96,7 @@ def _header(path: str, header: list[str], faults: list[str]) -> list[str]:
 def _order(path: str, line: int, header: list[str], cells: list[str], faults: list[str]) -> Order:
     """Check one row; the text of a PIN never gets into a message."""
     if len(cells) != len(header):
-        faults.append(f"{path}:{line}: {len(cells)} columns, the header has {len(header)}")
+        faults.append(f"{path}:{line}: {counted(len(cells), 'column')}, the header has {len(header)}")
     row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
     holder, pin, file = row.get("holder", ""), row.get("pin", ""), row.get("file", "")
     checks = {

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from apdu.counting import counted
 from apdu.errors import RefusedError, SaifuError
 from apdu.identity import CardId, LifeCycle, Role
 from apdu.money import Money
@@ -235,7 +236,9 @@ class Demo:
 
     def _publish(self) -> Edition:
         edition, store = publish(self._center), self._terminal.store
-        self._display.show(f"the center publishes edition {edition.number}: {edition.tree.count} cards listed")
+        self._display.show(
+            f"the center publishes edition {edition.number}: {counted(edition.tree.count, 'card')} listed"
+        )
         if self._link is None:
             store.import_edition(edition.encode(), int(self._clock()))
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from apdu.counting import counted
 from apdu.errors import BearerError
 from broadcast.bearer import Way
 from center.broadcasting import Broadcast
@@ -70,7 +71,8 @@ class AirLink:
         if outlet.way is Way.RECORDING:
             self._listen(store, clock, outlet)
         sent = sending.statistics
-        self._tell(f"{self._ends.center.partition(':')[0]}: {sent.packets} packets, {sent.bytes} bytes were sent")
+        what = f"{counted(sent.packets, 'packet')}, {counted(sent.bytes, 'byte')}"
+        self._tell(f"{self._ends.center.partition(':')[0]}: {what} were sent")
         return {"packets": sent.packets, "bytes": sent.bytes}
 
     def _listen(self, store: BlacklistStore, clock: Callable[[], float], outlet: Outlet) -> None:

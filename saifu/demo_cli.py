@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from apdu.counting import counted
 from host.terminal.steps import Step
 from host.virtual.reader import VirtualReader
 from saifu.demo import Demo
@@ -103,4 +104,6 @@ def _summary(document: dict[str, Any], where: str) -> Text:
     money = f"{issued / 100:.2f} EUR issued, {held / 100:.2f} on cards, {unsettled / 100:.2f} on the way"
     good = sum(step["ok"] for step in document["steps"])
     verdict = "all as it must be" if document["ok"] else "NOT AS IT MUST BE"
-    return Text(f"{good} steps, {where}: {verdict}. {money}.", "bold green" if document["ok"] else "bold red")
+    return Text(
+        f"{counted(good, 'step')}, {where}: {verdict}. {money}.", "bold green" if document["ok"] else "bold red"
+    )

@@ -7,6 +7,7 @@ from enum import IntEnum
 from functools import partial
 from typing import NamedTuple
 
+from apdu.counting import counted
 from apdu.dgi import Dgi
 from apdu.identity import CardId, LifeCycle
 from apdu.layout import Field, Record, octets, uint
@@ -43,7 +44,6 @@ from apdu.payload import Tag
 from apdu.proof import BITMAP_SIZE, DEPTH
 from apdu.signature import SIGNATURE_SIZE
 from apdu.trace.detail_tree import HEAD, VALUE, Detail, Part, cut, lay
-from apdu.trace.meaning_words import count_text
 
 __all__ = ["history_record", "purse_dgis", "purse_objects"]
 
@@ -160,7 +160,7 @@ def _proof(value: bytes) -> Iterator[Part]:
     yield (
         "bitmap",
         BITMAP_SIZE,
-        lambda bitmap: f"{count_text(int.from_bytes(bitmap).bit_count(), 'card')} listed in this block",
+        lambda bitmap: f"{counted(int.from_bytes(bitmap).bit_count(), 'card')} listed in this block",
     )
     yield "forks", DEPTH // 8, lambda forks: f"{int.from_bytes(forks).bit_count()} siblings follow"
     siblings = int.from_bytes(value[BITMAP_SIZE : BITMAP_SIZE + DEPTH // 8]).bit_count()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from apdu.counting import counted
 from apdu.money import currency
 from apdu.trace.applications import find_application
 from apdu.trace.detail_tree import text
@@ -70,7 +71,7 @@ def _currency(value: bytes) -> str:
 
 
 def _tries(value: bytes) -> str:
-    return f"{value[0]} tries left" if len(value) == 1 else ""
+    return f"{counted(value[0], 'try', 'tries')} left" if len(value) == 1 else ""
 
 
 def _file(value: bytes) -> str:

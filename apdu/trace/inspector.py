@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from apdu.command import CHAINING, SECURE_MESSAGING, CommandApdu
 from apdu.commands import BY_INS, Command, Ins
+from apdu.counting import counted
 from apdu.errors import FormatError
 from apdu.identity import AID
 from apdu.status import status_text
@@ -28,7 +29,7 @@ from apdu.trace.meaning_follow import TELLING, follow, lost, recognize
 from apdu.trace.meaning_generic import generic_outcome, generic_what
 from apdu.trace.meaning_heard import Header, Heard, header_of
 from apdu.trace.meaning_memory import Chain, Ledger, Place, Waiting
-from apdu.trace.meaning_words import MOST_CHARACTERS, count_text, cut_text
+from apdu.trace.meaning_words import MOST_CHARACTERS, cut_text
 from apdu.trace.model import Exchange, Item, Remark, Reset
 from apdu.trace.names import GSM, PCSC, name_of
 from apdu.trace.reading import Listener, Opened, Reading
@@ -213,7 +214,7 @@ class Inspector:
     def _piece(self, place: Place, command: bytes, pieces: bytes, response: bytes) -> _Words:
         """61xx: more waits; 6Cxx: the answer waits for the right Le."""
         word, low, before, part = response[-2], response[-1], place.waiting, response[:-2]
-        waits = f"{count_text(low, 'byte')} wait" if low else "256 bytes or more wait"
+        waits = f"{counted(low, 'byte')} wait" if low else "256 bytes or more wait"
         said = f"{word:02X}{low:02X}: {waits if word == ANNOUNCED else status_text(word << 8 | low)}"
         if before is None:
             words = self._sent(place, command, said)
@@ -267,7 +268,7 @@ class Inspector:
         taken = response[-2:] == b"\x90\x00" and len(chain.data) + len(data) <= _MOST_BYTES
         place.chain = Chain(last, chain.data + data, chain.parts + 1) if taken else None
         heard = Heard(header, data, response, place, self._ledger, opaque=True)
-        told = f"part {chain.parts + 1}, {count_text(len(data), 'byte')}; more follows"
+        told = f"part {chain.parts + 1}, {counted(len(data), 'byte')}; more follows"
         said = outcome(heard)
         unexpected = () if taken else surprises(heard)
         standard, name, step = _FIXED[header.ins]

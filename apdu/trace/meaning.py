@@ -1,12 +1,12 @@
 """The purse's exchanges in words: the command, its answer or why it was declined, and the step of the protocol."""
 
 from apdu.commands import Command
+from apdu.counting import counted
 from apdu.status import tries_left
 from apdu.trace.meaning_answers import SAID
 from apdu.trace.meaning_commands import SENT, sealed
 from apdu.trace.meaning_heard import Heard
 from apdu.trace.meaning_reasons import reason, word_text
-from apdu.trace.meaning_words import count_text
 
 __all__ = ["outcome", "step_of", "what"]
 
@@ -40,7 +40,7 @@ def outcome(heard: Heard) -> str:
 
 def _hidden(heard: Heard) -> str:
     """An answer that cannot be read, or one to a command that cannot."""
-    size = count_text(len(heard.answer), "byte")
+    size = counted(len(heard.answer), "byte")
     if heard.opaque:
         return f"{size}, secured" if heard.answer else ""
     return _unparsed(len(heard.answer)) if heard.flaw else ""
@@ -53,6 +53,6 @@ def _unparsed(size: int) -> str:
 def _declined(heard: Heard) -> str:
     sw = heard.sw
     if (tries := tries_left(sw)) is not None:
-        return f"{sw:04X}: {'1 try' if tries == 1 else f'{tries} tries'} left"
+        return f"{sw:04X}: {counted(tries, 'try', 'tries')} left"
     why = reason(heard)
     return f"{sw:04X} {word_text(heard)}" + (f" ({why})" if why else "")

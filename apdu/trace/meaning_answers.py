@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from apdu.commands import Ins
+from apdu.counting import counted
 from apdu.identity import Role
 from apdu.objects import NO_PIN_SUM, Kind
 from apdu.payload import Tag
@@ -13,7 +14,6 @@ from apdu.trace.meaning_heard import Heard, brings_back, settling
 from apdu.trace.meaning_words import (
     amount_text,
     card_text,
-    count_text,
     date_text,
     day_text,
     first_texts,
@@ -130,10 +130,10 @@ def _parameters(told: Fields) -> str:
 
 
 def _counters(heard: Heard, told: Fields) -> str:
-    request = count_text(told.requests, "request") + (", the last is open" if told.open else "")
-    records = f"{count_text(told.record, 'record')}, {told.seen} seen"
+    request = counted(told.requests, "request") + (", the last is open" if told.open else "")
+    records = f"{counted(told.record, 'record')}, {told.seen} seen"
     since = f"{money(heard, told.without_pin)} without PIN"
-    return f"{count_text(told.payments, 'payment')}, {request}, {records}, {date_text(told.date)}, {since}"
+    return f"{counted(told.payments, 'payment')}, {request}, {records}, {date_text(told.date)}, {since}"
 
 
 def _certificate(told: Fields) -> str:
@@ -142,7 +142,7 @@ def _certificate(told: Fields) -> str:
 
 def _used(heard: Heard, told: Fields) -> str:
     used = heard.got[tags.CREDIT_USED]
-    return f"{credit_text(heard, told)}; used {count_text(used.count, 'payment')}, {money(heard, used.amount)}"
+    return f"{credit_text(heard, told)}; used {counted(used.count, 'payment')}, {money(heard, used.amount)}"
 
 
 def _unsettled(heard: Heard, told: Fields) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from apdu.commands import DATA_OBJECTS, RECORDS_PER_FILE, SECURITY_LEVELS, Ins
+from apdu.counting import counted
 from apdu.dgi import Dgi
 from apdu.identity import AID
 from apdu.messages import Outcome
@@ -14,7 +15,6 @@ from apdu.trace.meaning_heard import Heard, settling
 from apdu.trace.meaning_words import (
     amount_text,
     card_text,
-    count_text,
     date_text,
     day_text,
     first_texts,
@@ -59,12 +59,12 @@ def file_text(file: int) -> str:
 def sealed(heard: Heard) -> str:
     """A command whose data are encrypted: what its header says."""
     if heard.ins == Ins.STORE_DATA:
-        return f"{_block(heard)}, {count_text(len(heard.data), 'byte')} secured"
+        return f"{_block(heard)}, {counted(len(heard.data), 'byte')} secured"
     if heard.ins == Ins.GENERATE_KEY_PAIR:
         return _generate(heard)
     if heard.ins == Ins.PUT_KEY:
-        return f"{_put_key(heard)}, {count_text(len(heard.data), 'byte')} secured"
-    return f"{count_text(len(heard.data), 'byte')} secured"
+        return f"{_put_key(heard)}, {counted(len(heard.data), 'byte')} secured"
+    return f"{counted(len(heard.data), 'byte')} secured"
 
 
 def _select(heard: Heard) -> str:
@@ -166,7 +166,7 @@ def _give_again(heard: Heard) -> str:
 
 def credit_text(heard: Heard, credit: Fields) -> str:
     """Credit information in words."""
-    most = f"{count_text(credit.count, 'payment')}, {money(heard, credit.amount)}"
+    most = f"{counted(credit.count, 'payment')}, {money(heard, credit.amount)}"
     return f"serial {credit.serial}, until {day_text(credit.expiry)}, {most}, records seen to {credit.seen}"
 
 
@@ -180,12 +180,12 @@ def _attest(heard: Heard) -> str:
 
 def head_text(head: Fields) -> str:
     """The head of an edition in words."""
-    return f"edition {head.edition} of {date_text(head.time)}, {count_text(head.count, 'card')} listed"
+    return f"edition {head.edition} of {date_text(head.time)}, {counted(head.count, 'card')} listed"
 
 
 def _lock_out(heard: Heard) -> str:
     proof = heard.given[tags.PROOF]
-    return f"{head_text(heard.given[tags.HEAD])}, proof with {count_text(len(proof.siblings), 'fork')}"
+    return f"{head_text(heard.given[tags.HEAD])}, proof with {counted(len(proof.siblings), 'fork')}"
 
 
 def _put_date(heard: Heard) -> str:

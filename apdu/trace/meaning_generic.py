@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from apdu.counting import counted
 from apdu.trace.detail_ber import tag_name
 from apdu.trace.detail_header import parameter_words
 from apdu.trace.expectations import NO_ANSWER
 from apdu.trace.meaning_commands import application_text, file_text
-from apdu.trace.meaning_words import count_text, hex_text
+from apdu.trace.meaning_words import hex_text
 from apdu.trace.names import status_of
 from apdu.trace.names_emv import CRYPTOGRAMS
 
@@ -26,13 +27,13 @@ def generic_what(command: bytes, data: bytes | None, name: str, application: str
     if len(command) < 4:
         return command.hex().upper()
     if data is None:
-        return f"{count_text(len(command), 'byte')} whose length fields do not fit"
+        return f"{counted(len(command), 'byte')} whose length fields do not fit"
     kind = name.split(" [")[0].split(":")[0]
     if kind == "SELECT" and (told := _selected(command[2], data)):
         return told
     told = _LINES[kind](command[2], command[3], application) if kind in _LINES else ""
     told = told or _parameters(command, name, application)
-    return told + (f", {count_text(len(data), 'byte')}" if data else "")
+    return told + (f", {counted(len(data), 'byte')}" if data else "")
 
 
 def _selected(p1: int, data: bytes) -> str:
@@ -93,6 +94,6 @@ def generic_outcome(response: bytes | None, standard: str, ins: int | None) -> s
     if (sw, ins) == _NOTHING_WAITS:
         return f"{sw:04X} conditions of use not satisfied (nothing waits)"
     if sw == 0x9000 and ins == _INITIALIZE_UPDATE and size >= _CHIP:
-        return f"9000: SCP{response[_PROTOCOL]:02X}, {count_text(size, 'byte')}"
+        return f"9000: SCP{response[_PROTOCOL]:02X}, {counted(size, 'byte')}"
     text = "" if sw == 0x9000 else f" {status_of(sw, standard, ins)}"
-    return f"{sw:04X}{text}" + (f": {count_text(size, 'byte')}" if size else "")
+    return f"{sw:04X}{text}" + (f": {counted(size, 'byte')}" if size else "")

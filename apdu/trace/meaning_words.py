@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from apdu.counting import counted
 from apdu.errors import FormatError
 from apdu.identity import CardId, LifeCycle
 from apdu.money import Money, currency
@@ -13,7 +14,6 @@ __all__ = [
     "MOST_CHARACTERS",
     "amount_text",
     "card_text",
-    "count_text",
     "cut_text",
     "date_text",
     "day_text",
@@ -42,10 +42,10 @@ def card_text(card: bytes) -> str:
 def amount_text(amount: int, number: int | None) -> str:
     """An amount in minor units of the currency with this ISO 4217 number; None: it is not known."""
     if number is None:
-        return count_text(amount, "minor unit")
+        return counted(amount, "minor unit")
     unit = currency(number)
     if unit.code.isdigit():
-        return f"{count_text(amount, 'minor unit')} of currency {unit.code}"
+        return f"{counted(amount, 'minor unit')} of currency {unit.code}"
     return str(Money(amount, unit))
 
 
@@ -95,8 +95,3 @@ def first_texts(texts: Iterable[str], number: int, between: str = ", ") -> str:
     told = list(texts)
     more = f" and {number - len(told)} more" if number > len(told) else ""
     return f"{between.join(told)}{more}"
-
-
-def count_text(number: int, what: str) -> str:
-    """``1 byte``, ``2 bytes``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,5 +1,7 @@
 """Names of the commands and status words of a GSM SIM, class A0 (GSM 11.11 clause 9, GSM 11.14 for the last four)."""
 
+from apdu.counting import counted
+
 __all__ = ["COMMANDS", "status_of_sim"]
 
 COMMANDS: dict[int, str] = {
@@ -55,5 +57,5 @@ def status_of_sim(sw: int) -> str | None:
     if word == _COMMAND_WAITS:
         return f"done; a command of {low} bytes waits for FETCH"
     if word == _RETRIED and low < 0x10:
-        return f"done, after {low} tries to write"
+        return f"done, after {counted(low, 'try', 'tries')} to write"
     return _STATUS.get(sw)

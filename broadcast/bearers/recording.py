@@ -14,6 +14,7 @@ from wave import Wave_write
 import numpy as np
 from numpy.typing import NDArray
 
+from apdu.counting import counted
 from apdu.errors import BearerError
 
 __all__ = ["LARGEST_RECORDING", "Recording", "Samples"]
@@ -56,7 +57,9 @@ class Recording:
         before = self._wave.tell() or len(self._head)
         if _SAMPLE_SIZE * (before + count + len(self._tail)) > LARGEST_RECORDING:
             hours = LARGEST_RECORDING // _SAMPLE_SIZE // self._rate // 3600
-            raise BearerError(f"{self._target}: a recording ends at 4 GiB, which is {hours} hours; begin another one")
+            raise BearerError(
+                f"{self._target}: a recording ends at 4 GiB, which is {counted(hours, 'hour')}; begin another one"
+            )
 
     def put(self, samples: Samples) -> None:
         """Append; raises BearerError as check_room does, and when the disk is full, which ends the recording."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from apdu.counting import duration
 from apdu.errors import InputError, RefusedError, SaifuError, StoreError
 from apdu.identity import CardId
 from apdu.messages import Head, Signed
@@ -209,7 +210,7 @@ class BlacklistStore:
         self.note_head(signed)
         stays = f"edition {self.number} stays in force" if self.number else "there is none in force"
         raise RefusedError(
-            f"edition {head.edition} has expired: the next was due {_ago(now - head.next)} ago by this terminal's "
+            f"edition {head.edition} has expired: the next was due {duration(now - head.next)} ago by this terminal's "
             f"clock; {stays} (as a file it is taken all the same by: saifu terminal import --expired)"
         )
 
@@ -272,7 +273,8 @@ class BlacklistStore:
         if self.newest_known > self.number:
             return f"edition {self.number} is old: edition {self.newest_known} has been seen"
         if now > self.edition.head.body.next:
-            return f"edition {self.number} is old: the next one was due {_ago(now - self.edition.head.body.next)} ago"
+            late = duration(now - self.edition.head.body.next)
+            return f"edition {self.number} is old: the next one was due {late} ago"
         return _clock_error(self.edition, now)
 
 
@@ -281,7 +283,7 @@ def _clock_error(edition: Edition, now: int) -> str | None:
     behind = edition.head.body.time - now
     if behind <= _CLOCK_TOLERANCE:
         return None
-    return f"this terminal's clock is wrong: edition {edition.number} was made {_ago(behind)} after what it says"
+    return f"this terminal's clock is wrong: edition {edition.number} was made {duration(behind)} after what it says"
 
 
 @contextmanager
@@ -293,10 +295,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
         raise StoreError(f"{folder} cannot be written: {error.strerror}") from None
     with locked(folder / "store", _PATIENCE):
         yield
-
-
-def _ago(seconds: int) -> str:
-    return f"{seconds // _HOUR} hours" if seconds >= _HOUR else f"{seconds // 60} minutes"
 
 
 def _text(file: Path) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from apdu.counting import counted
 from apdu.errors import AuthenticityError, BearerError, FormatError, InputError, RefusedError, SaifuError, StoreError
 from broadcast.bearer import Receiver, Way
 from broadcast.cipher_key import CipherKeys
@@ -214,7 +215,7 @@ class Listener:
         self.reception.current = edition.number
         self._bad_news = 0
         how = f"by the step from edition {read.base}" if isinstance(read, Delta) else "as a full list"
-        self._tell(f"edition {edition.number} is in force: {edition.tree.count} cards listed, {how}")
+        self._tell(f"edition {edition.number} is in force: {counted(edition.tree.count, 'card')} listed, {how}")
         return True
 
 

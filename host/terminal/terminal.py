@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from apdu.counting import counted
 from apdu.errors import AuthenticityError, CardError, ReaderError, RefusedError, StoreError
 from apdu.identity import LifeCycle
 from apdu.money import Money
@@ -173,7 +174,7 @@ class Terminal:
             if left is None:
                 self._explain_pin(payer, amount)
             else:
-                self.display.show(f"the PIN is wrong: {left} tries left")
+                self.display.show(f"the PIN is wrong: {counted(left, 'try', 'tries')} left")
             return self.panel.pin(reason)
 
         return ask

@@ -341,7 +341,7 @@ def test_listening_ends_well(shell: TownShell, number: signal.Signals) -> None:
         process = shell.start("terminal", "listen", "--air", sending.place)
         with process:
             listener = Sender(shell, process)
-            assert listener.line() == "edition 1 is in force: 1 cards listed, as a full list\n"
+            assert listener.line() == "edition 1 is in force: 1 card listed, as a full list\n"
             ran = listener.stop(number)
     assert shell.listed == [AOI.serial]
     assert ran.err == ""

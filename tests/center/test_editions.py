@@ -64,7 +64,7 @@ def test_a_list_that_no_edition_takes_is_refused_before_a_number_is_given_out(
 ) -> None:
     report_stolen(bank.center, aoi.id)
     monkeypatch.setattr("center.editions.MAX_MEMBERS", 0)
-    with pytest.raises(RefusedError, match="1 cards are listed; an edition takes 0"):
+    with pytest.raises(RefusedError, match="an edition lists 0 at most, and there are 1"):
         publish(bank.center)
     monkeypatch.undo()
     assert publish(bank.center).number == 1

@@ -52,7 +52,7 @@ def test_trust_keys_and_editions_are_taken_in_at_once(shell: TownShell) -> None:
     trusts, keys, edition = ran.out.splitlines()
     assert trusts == "this terminal trusts issuer 1, currency EUR"
     assert keys == "this terminal is of group terminals and holds its cipher keys 1"
-    assert re.fullmatch(r"edition 1 of \d{4}-\d\d-\d\d \d\d:\d\d UTC is in force: 1 cards listed", edition)
+    assert re.fullmatch(r"edition 1 of \d{4}-\d\d-\d\d \d\d:\d\d UTC is in force: 1 card listed", edition)
     assert other.good("terminal", "import", "keys.json", "--json").document == {"imported": [keys]}
 
 
@@ -70,7 +70,7 @@ def test_an_expired_edition_is_taken_when_somebody_says_so(shell: TownShell) -> 
     }
     shell.good("terminal", "import", file, "--expired")
     status = shell.good("terminal", "status", "--json").document
-    assert (status["edition"], status["stale"]) == (1, "edition 1 is old: the next one was due 48 hours ago")
+    assert (status["edition"], status["stale"]) == (1, "edition 1 is old: the next one was due 2 days ago")
     assert 3 * DAY <= status["age"] < 3 * DAY + 3600
 
 
@@ -151,7 +151,7 @@ def test_status_says_how_old_the_list_is_and_when_the_next_one_is_due(shell: Tow
     issuer, edition, dates, keys, policy, verdict = shell.good("terminal", "status").out.splitlines()
     assert (issuer, edition, keys) == ("issuer 1", "edition 1, 2 cards listed", "group terminals, cipher keys 1")
     day = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
-    assert re.fullmatch(rf"issued {day}, 0 minutes ago; the next is due {day}", dates)
+    assert re.fullmatch(rf"issued {day}, \d+ minutes? ago; the next is due {day}", dates)
     assert (policy, verdict) == ("with an old list: warn", "current")
     document = shell.good("terminal", "status", "--json").document
     assert document["next"] - document["issued"] == DAY
@@ -195,7 +195,7 @@ def test_what_was_heard_is_told_line_by_line(shell: TownShell) -> None:
     shell.recorded(RECORDING)
     ran = shell.listen(RECORDING)
     assert ran.code == 0
-    assert ran.err.splitlines() == ["edition 1 is in force: 1 cards listed, as a full list"]
+    assert ran.err.splitlines() == ["edition 1 is in force: 1 card listed, as a full list"]
     verdict, packets = ran.out.splitlines()
     assert verdict == "edition 1 is in force: current"
     assert re.fullmatch(r"packets: \d+ received, (\d+ \w+, )*1 whole", packets)
@@ -210,7 +210,7 @@ def test_what_was_heard_is_one_json_document(shell: TownShell) -> None:
     packets = document.pop("packets")
     assert document == {
         "edition": 1, "current": True, "stale": None,
-        "told": ["edition 1 is in force: 1 cards listed, as a full list"],
+        "told": ["edition 1 is in force: 1 card listed, as a full list"],
     }  # fmt: skip
     assert packets["received"] >= packets["useful"] > packets["whole"] == 1
     assert (ran.code, ran.err) == (0, "")
@@ -227,7 +227,7 @@ def test_editions_come_one_after_the_other_by_steps(shell: TownShell) -> None:
     shell.publish()
     shell.recorded(RECORDING)
     ran = shell.listen(RECORDING, "--json")
-    assert ran.document["told"] == ["edition 3 is in force: 1 cards listed, by the step from edition 2"]
+    assert ran.document["told"] == ["edition 3 is in force: 1 card listed, by the step from edition 2"]
     assert shell.listed == [BOTAN.serial]
 
 

@@ -18,7 +18,7 @@ from tests.saifu.shell import PASSPHRASE
 CARDS = {"aoi": "person", "botan": "person", "shop": "merchant"}
 REMIT = "remit {} -r model:aoi.card --to model:botan.card"
 SELL = "pos sell {} -r model:aoi.card -m model:shop.card"
-OLD = r"edition 1 is old: the next one was due 48 hours ago"
+OLD = r"edition 1 is old: the next one was due 2 days ago"
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def test_the_theft_goes_over_the_bearer(empty: Shell, air: Air, symbol: int) -> 
 
 def test_people_see_what_was_sent(empty: Shell) -> None:
     out = empty.run("demo", "--air", "udp").out
-    assert "edition 3 is in force: 1 cards listed" in out
+    assert "edition 3 is in force: 1 card listed" in out
     assert "udp: " in out
     assert "packets" in out
 

@@ -271,7 +271,7 @@ def test_rollback_an_older_edition_is_never_taken(terminal: Terminal) -> None:
 def test_freeze_a_list_that_should_have_been_replaced_is_not_taken_but_known(terminal: Terminal) -> None:
     terminal.hear(sent(full(edition(1, 5))))
     terminal.now = NOW + DAY + 3600
-    assert terminal.store.staleness(terminal.now) == "edition 1 is old: the next one was due 1 hours ago"
+    assert terminal.store.staleness(terminal.now) == "edition 1 is old: the next one was due 60 minutes ago"
     terminal.hear(sent(full(edition(2, 6))))
     assert terminal.lists(5)
     assert "edition 2 has expired" in terminal.told[-1]
