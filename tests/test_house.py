@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -56,6 +57,9 @@ LONGEST_FUNCTION = 50
 LONGEST_FILE = 400
 VAGUE = {"base", "common", "core", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
 INDEX_HOST = re.compile(r"pypi\.org|pythonhosted|--(extra-)?index-url|--(find-links|trusted-host)|\.debian\.org")
+
+ONE_OF_MANY = re.compile(r" (cards|days|hours|minutes|payments|rows|sales|tries)\b")
+"""What is counted for people with a number that may be 1: ``counted`` knows what one is called."""
 
 type_of_function = (ast.FunctionDef, ast.AsyncFunctionDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -201,6 +205,16 @@ def documented(file: Source) -> Iterator[str]:
             yield f"{file.name}:{node.lineno} {node.name} has no docstring"
 
 
+def counts_well(file: Source) -> Iterator[str]:
+    for node in ast.walk(file.tree):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for number, what in pairwise(node.values):
+            plain = isinstance(number, ast.FormattedValue) and number.format_spec is None
+            if plain and isinstance(what, ast.Constant) and (found := ONE_OF_MANY.match(str(what.value))):
+                yield f"{file.name}:{node.lineno} counts{found.group()}, of which there may be one: say counted(…)"
+
+
 def portable(file: Source) -> Iterator[str]:
     if file.name in POSIX_FILES:
         return
@@ -226,7 +240,7 @@ def missing_exports(module: ModuleType) -> list[str]:
 
 
 Rule = Callable[[Source], Iterator[str]]
-OF_ROOMS: list[Rule] = [arrows, own_pyscard, one_way_out, documented, portable]
+OF_ROOMS: list[Rule] = [arrows, own_pyscard, one_way_out, documented, counts_well, portable]
 OF_ALL: list[Rule] = [no_star, short_functions, short_files, telling_names, typed]
 
 # --- the rules bite ----------------------------------------------------------------------------------------
@@ -255,6 +269,8 @@ BAD: list[tuple[Rule, str, str]] = [
     (documented, "apdu/ber.py", "x = 1"),
     (documented, "apdu/ber.py", '"""Said."""\nclass A: ...'),
     (documented, "apdu/ber.py", '"""Said."""\nclass A:\n    """Said."""\n    def f(self): ...'),
+    (counts_well, "center/cli.py", "def f(n):\n    return f'{n} cards are listed'"),
+    (counts_well, "center/cli.py", "x = f'{a} and {b.c} hours'"),
     (portable, "host/session.py", "import fcntl"),
     (portable, "host/session.py", "class A:\n    from termios import tcgetattr"),
     (portable, "host/session.py", "import socket\ndef f(s):\n    s.setsockopt(6, socket.TCP_QUICKACK, 1)"),
@@ -268,6 +284,7 @@ GOOD: list[tuple[Rule, str, str]] = [
     (own_pyscard, "host/scard.py", "from smartcard.System import readers"),
     (one_way_out, "host/held_card.py", "scard_api().SCardDisconnect(1, 0)"),
     (documented, "apdu/ber.py", '"""Said."""\ndef _f(): ...'),
+    (counts_well, "center/cli.py", "f'{counted(n, 1)} listed, {n:,} cards, {n} cardsharps, {n} bytes'"),
     (portable, "host/session.py", "import sys\nif sys.platform == 'linux':\n    import fcntl"),
     (portable, "host/session.py", "try:\n    import fcntl\nexcept ImportError:\n    fcntl = None"),
     (portable, "host/session.py", "def f():\n    import fcntl"),

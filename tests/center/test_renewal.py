@@ -62,6 +62,14 @@ def test_credit_serial_grows_and_limits_begin_anew(bank: Bank, aoi: Purse) -> No
     assert (credit.body.issued, credit.body.expiry) == (bank.time, bank.time + terms.days * 86400)
 
 
+def test_a_card_that_has_newer_credit_than_the_center_knows_gets_a_newer_one_still(bank: Bank, aoi: Purse) -> None:
+    """A card takes no credit of a number that it has had: a center that has forgotten some learns from it."""
+    assert [bank.renew(aoi) for _ in range(3)] == [2, 3, 4]
+    with bank.center.session() as session:
+        bank.center.row(session, aoi.id).credit_serial = 1
+    assert bank.renew(aoi) == 5
+
+
 def test_the_history_goes_up_once(bank: Bank, aoi: Purse) -> None:
     bank.renew(aoi)
     assert stored(bank, aoi) == 4

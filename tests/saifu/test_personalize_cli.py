@@ -320,3 +320,44 @@ def test_a_trace_of_a_personalization_is_opened_with_the_key_store_before_and_be
     text = (shell.folder / "one.jsonl").read_text("utf-8").lower()
     assert version == master.version
     assert not any(key.hex() in text for key in (keys.enc, keys.mac, keys.dek, master.key))
+
+
+# --- what is refused before anything is made -------------------------------------------------------------------
+
+
+def test_a_card_that_is_a_purse_already_costs_no_serial(shell: Shell) -> None:
+    before = shell.good("center", "cards").out
+    ran = shell.run("personalize", "one", "-r", "model:aoi.card", "--holder", "Dai", "--letters", "letters.csv")
+    assert (ran.code, "put a blank card in" in ran.fault) == (5, True)
+    assert (shell.good("center", "cards").out, (shell.folder / "letters.csv").exists()) == (before, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--bits", "64"), "--bits 64: AES keys have 128, 192 or 256 bits"),
+        (("--component", "short", "--component", "short"), "short: the component has 8 bytes, the key wants 16"),
+        (("--component", "words", "--component", "words"), "words: a component is written in hex digits"),
+    ],
+)
+def test_a_key_that_cannot_be_is_not_made(shell: Shell, options: tuple[str, ...], said: str) -> None:
+    for name, text in (("short", "0011223344556677"), ("words", "our secret")):
+        (shell.folder / name).write_text(text)
+        (shell.folder / name).chmod(0o600)
+    before = (shell.home / "keystore.json").read_bytes()
+    ran = shell.run("personalize", "ceremony", "--name", "other", *options)
+    assert (ran.code, ran.fault) == (2, said)
+    assert (shell.home / "keystore.json").read_bytes() == before
+
+
+def test_an_image_that_an_earlier_run_made_is_taken(bureau: Shell) -> None:
+    (bureau.folder / "cards").mkdir()
+    bureau.good("personalize", "blank", "cards/line-3.card")
+    assert "3 cards made" in bureau.good(*BATCH).out
+
+
+def test_a_batch_from_a_reader_stops_when_there_is_no_card(bureau: Shell) -> None:
+    before = bureau.good("center", "cards").out
+    ran = bureau.run(*BATCH, "-r", "model:spare.card", stdin="n\n")
+    assert (ran.code, "run the same command again to go on" in ran.err) == (5, True)
+    assert bureau.good("center", "cards").out == before

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from apdu.commands import BY_INS, Ins
-from apdu.errors import MisbehaviourError, RefusedError
+from apdu.errors import MisbehaviourError, ReaderError, RefusedError
 from apdu.identity import CardId, LifeCycle, Role
 from apdu.messages import Receipt, Refusal, Signed, Value
 from apdu.objects import PurseStatus, Request
@@ -16,7 +16,7 @@ from apdu.status import StatusError
 from center.editions import report_stolen
 from host.session import PurseSession
 from host.terminal.terminal import ListedCardError
-from tests.host.terminal.faults import honest
+from tests.host.terminal.faults import Lost, honest
 from tests.host.terminal.flows import AMOUNT, PAYEE, PAYER
 from tests.host.terminal.lies import OK, STRANGER, Desk, Real, answering, instead, objects, renamed
 from tests.host.terminal.town import Card, Hook, HookedSlot, Town
@@ -55,6 +55,23 @@ def test_the_value_of_another_card_is_not_taken(desk: Desk, town: Town) -> None:
     with pytest.raises(MisbehaviourError, match="answers PAY with something else than was asked"):
         desk.remit(payer=borrow)
     assert desk.held == (10_000, 0)
+
+
+@pytest.mark.parametrize("ins", [Ins.PAY, Ins.GIVE_AGAIN])
+def test_a_value_under_the_certificate_of_another_card_is_not_taken(desk: Desk, town: Town, ins: Ins) -> None:
+    """The value is the payer's own; who was looked up in the blacklist is who must be certified."""
+    other = town.card().look().get_certificate().raw
+    if ins == Ins.GIVE_AGAIN:
+        with pytest.raises(ReaderError):
+            desk.remit(payer=Lost(answered=True, ins=Ins.PAY))
+
+    def borrow(answer: bytes) -> bytes:
+        return pack(objects(answer, ins) | {Tag.CERTIFICATE: other}) + OK
+
+    with pytest.raises(MisbehaviourError, match="with something else than was asked"):
+        desk.remit(payer=answering(ins, borrow))
+    assert desk.held == (10_000 - AMOUNT, 0)
+    desk.finish()
 
 
 def test_an_old_value_is_not_taken_again(desk: Desk) -> None:

@@ -16,6 +16,7 @@ from center.settings import CreditTerms
 from host.terminal.credit_check import CreditCheckUnit
 from host.terminal.pos import InsufficientMoneyError
 from host.terminal.terminal import ListedCardError
+from tests.host.terminal.lies import instead
 from tests.host.terminal.shop import CHECKED, Shop
 from tests.host.terminal.town import MONTH, HookedSlot, Keypad, Town
 from tests.issuer import NOW, PIN
@@ -140,6 +141,19 @@ def test_online_expired_credit_is_renewed_on_the_way(town: Town, shop: Shop) -> 
     assert customer.look().get_credit()[0].body.serial == 2
     assert shop.merchant.look().get_credit()[0].body.serial == 2
     assert (customer.balance, shop.amount) == (750, 250)
+
+
+@pytest.mark.parametrize(("sw", "serial"), [(StatusWord.CREDIT_EXPIRED, 2), (StatusWord.INSUFFICIENT_MONEY, 1)])
+def test_online_a_card_is_renewed_once_and_only_for_its_credit(
+    town: Town, shop: Shop, sw: StatusWord, serial: int
+) -> None:
+    customer = town.card(1000)
+    slot = HookedSlot(customer.slot("customer"), instead(Ins.PAY, sw.to_bytes(2)))
+    with pytest.raises(StatusError) as declined:
+        town.pos().sell(slot, shop.merchant.slot("till"), 250, shop.sales, town.line)
+    assert (declined.value.command, declined.value.sw) == ("PAY", sw)
+    assert customer.look().get_credit()[0].body.serial == serial
+    assert (customer.balance, shop.amount) == (1000, 0)
 
 
 def test_online_used_up_credit_is_renewed_on_the_way(tmp_path: Path) -> None:
