@@ -7,6 +7,7 @@ from itertools import cycle
 
 from apdu.command import CommandApdu
 from apdu.commands import BY_INS, PIN_REFERENCE, Ins
+from apdu.counting import counted
 from apdu.dgi import Dgi
 from apdu.identity import LifeCycle
 from apdu.messages import Refusal, Resolution, Signed, UnlockOrder
@@ -88,7 +89,10 @@ def _code_try_before_comparison(stand: Stand) -> None:
     stand.ready()
     stand.card.torn(_new_pin(PIN), 0)
     left = stand.card.session().get_reference_data().puk_tries
-    must(left == stand.parameters.puk_tries - 1, f"after the cut {left} tries of the resetting code are left")
+    must(
+        left == stand.parameters.puk_tries - 1,
+        f"after the cut the resetting code has {counted(left, 'try', 'tries')} left",
+    )
     stand.card.raw(_new_pin(PIN), W.OK)
 
 

@@ -16,6 +16,7 @@ from center.editions import report_found, report_stolen
 from center.keys import ORDERS_KEY
 from center.models import RecordRow
 from host.session import Attested
+from host.terminal.renewal import shown
 from tests.center.bank import Bank, Purse
 
 
@@ -62,12 +63,16 @@ def test_credit_serial_grows_and_limits_begin_anew(bank: Bank, aoi: Purse) -> No
     assert (credit.body.issued, credit.body.expiry) == (bank.time, bank.time + terms.days * 86400)
 
 
-def test_a_card_that_has_newer_credit_than_the_center_knows_gets_a_newer_one_still(bank: Bank, aoi: Purse) -> None:
-    """A card takes no credit of a number that it has had: a center that has forgotten some learns from it."""
+def test_a_card_that_attests_newer_credit_than_was_shown_gets_a_newer_one_still(bank: Bank, aoi: Purse) -> None:
+    """A card takes no credit of a number that it has had; what it signs counts, not what a terminal shows of it."""
+    early = shown(aoi.session())
     assert [bank.renew(aoi) for _ in range(3)] == [2, 3, 4]
     with bank.center.session() as session:
         bank.center.row(session, aoi.id).credit_serial = 1
-    assert bank.renew(aoi) == 5
+    attested = aoi.session().attest(bank.line.begin_renewal(early).challenge)
+    renewal = bank.line.renew(attested, [])
+    assert renewal.credit.body.serial == 5
+    aoi.session().put_credit(renewal.credit)
 
 
 def test_the_history_goes_up_once(bank: Bank, aoi: Purse) -> None:
