@@ -16,6 +16,7 @@ from apdu.errors import InputError, StoreError
 from center.center import Center
 from center.float_purse import float_image
 from center.float_watch import state_of
+from center.schema import copy_database
 from center.settings import Settings
 from center.standing import float_state
 from host.files import PRIVATE, require_folder, write_whole
@@ -55,21 +56,12 @@ def _copy(center: Center, partial: Path) -> None:
             slot.connect()
         with center.session() as session:
             float_state(session)  # from now on nobody else writes
-            _copy_database(center.database, partial / center.database.name)
+            copy_database(center.database, partial / center.database.name)
             for path in (*(center.folder / name for name in _FILES), *center.folder.glob("edition-*"), image):
                 if path.exists():
                     write_whole(partial / path.name, path.read_bytes(), PRIVATE)
     finally:
         slot.close()
-
-
-def _copy_database(source: Path, target: Path) -> None:
-    target.touch(PRIVATE)
-    try:
-        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-            old.backup(new)
-    except sqlite3.Error as error:
-        raise StoreError(f"{source} cannot be copied: {error}") from None
 
 
 def _verify(center: Center, partial: Path) -> None:

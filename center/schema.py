@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from apdu.errors import StoreError
 from center.models import Tables
+from host.files import PRIVATE
 
-__all__ = ["NEWEST", "bring_up_to_date", "create"]
+__all__ = ["NEWEST", "bring_up_to_date", "copy_database", "create"]
 
 NEWEST = "0003"
 """The revision that the models are of; a test holds it to the scripts."""
@@ -48,7 +49,7 @@ def bring_up_to_date(engine: Engine, database: Path) -> None:
             "take the saifu that has worked with it, or a newer one"
         )
     _keep_copy(database, database.with_name(f"{database.name}.before-{NEWEST}"))
-    _migrate(engine, version)
+    _migrate(engine)
 
 
 def _version(connection: Connection) -> str:
@@ -57,24 +58,40 @@ def _version(connection: Connection) -> str:
     return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or _FIRST)
 
 
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as it is at one moment, by SQLite's own backup, into a new file of its owner's alone.
+
+    Raises StoreError.
+    """
+    target.touch(PRIVATE)
+    try:
+        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+    except sqlite3.Error as error:
+        raise StoreError(f"{source} cannot be copied: {error}") from None
+
+
 def _keep_copy(database: Path, copy: Path) -> None:
-    """A consistent copy, by SQLite's own backup; one that is there already was made by a try that failed."""
-    partial = copy.with_name(f"{copy.name}.new")
-    partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(partial)) as target:
-        source.backup(target)
-    partial.replace(copy)
+    """Leave a copy beside the database; one that is there already was made by a try that failed."""
+    partial = copy.with_name(f".{copy.name}.{os.getpid()}")
+    try:
+        copy_database(database, partial)
+        partial.replace(copy)
+    except OSError as error:
+        raise StoreError(f"{copy} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
-def _migrate(engine: Engine, version: str) -> None:
+def _migrate(engine: Engine) -> None:
     """Run the scripts, all in one transaction; Alembic is imported here, since hardly any start has to migrate."""
     from alembic.migration import MigrationContext
     from alembic.operations import Operations
     from alembic.script import ScriptDirectory
 
-    scripts = list(ScriptDirectory(str(_SCRIPTS)).iterate_revisions("head", version))
     with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        version = _version(connection)  # another process may have been first, and this one has waited for it
+        scripts = list(ScriptDirectory(str(_SCRIPTS)).iterate_revisions("head", version))
         for script in reversed(scripts):
             script.module.upgrade()
         connection.execute(text(f"CREATE TABLE IF NOT EXISTS {_VERSION_TABLE}"))

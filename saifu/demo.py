@@ -303,6 +303,8 @@ class Demo:
 
     def _credit_expired(self) -> dict[str, Any]:
         self._clock.offset += _MONTH
+        self._center.confirm_clock()
+        self._display.show("the center was off for a month: its operator says that the clock is right")
         self._publish()
         with expect_error(StatusError, "a card without valid credit did business") as errors:
             self._terminal.remit(self._put(1, "Aoi"), self._put(2, "Botan"), 1_00)

@@ -33,6 +33,7 @@ WRITERS = {
     "center/cli.py": "a new center, and --out: the copy of an edition",
     "center/editions.py": "edition-N: made once",
     "center/float_purse.py": "a float that was lost is made beside its place, which it takes",
+    "center/schema.py": "the copy before a migration, made beside its place, which it takes",
     "center/witness.py": "inside a transaction of the database, one at a time; what is confirmed has a line of its own",
     "host/card_file.py": "card images: written in place, held while they are open",
     "host/recording.py": "traces: grow by lines, held by the program that writes",
