@@ -3,4 +3,4 @@
 Imports nothing of ours, and does no input or output.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
