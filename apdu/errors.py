@@ -21,6 +21,7 @@
     ├── BearerError               a bearer of the blacklist (air or line) is missing or fails
     ├── RefusedError              a terminal, the center or a check unit declines the business
     └── StoreError                a file or database of ours is damaged, locked or missing
+        └── InUseError            another process has it at the moment
 """
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "CardRemovedError",
     "CardResetError",
     "FormatError",
+    "InUseError",
     "InputError",
     "MisbehaviourError",
     "NoCardError",
@@ -126,3 +128,7 @@ class RefusedError(SaifuError):
 
 class StoreError(SaifuError):
     """A file or database of ours is damaged, in use by another process, or missing."""
+
+
+class InUseError(StoreError):
+    """A file of ours is in use by another process at the moment."""

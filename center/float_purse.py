@@ -15,6 +15,7 @@ from center.witness import FloatState
 from host.connection import CardSlot
 from host.issuer_session import IssuerData, IssuerSession
 from host.model import HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, ModelSlot, create_card
+from host.patience import PATIENCE
 from host.recording import recorded
 from host.scp03 import StaticKeys
 from host.session import PurseSession, pin_block
@@ -108,9 +109,10 @@ def _state(image: Path) -> FloatState | None:
 def open_float(center: Center, line: CenterLine) -> CardSlot:
     """The slot with the float, watched; first its history is taken over when it is half full, and room is made.
 
-    Raises StoreError while another process uses it, and for an older copy; BehindError when the center is behind.
+    ATMs take turns, and wait for each other. Raises InUseError when another process uses it for longer than the
+    patience of the run, StoreError for an older copy, BehindError when the center is behind.
     """
-    slot = recorded(WatchedSlot(center, ModelSlot("float", path=float_image(center))))
+    slot = recorded(WatchedSlot(center, ModelSlot("float", path=float_image(center), patience=PATIENCE.get())))
     try:
         float_purse = PurseSession(slot.connect())
         counters, waiting = float_purse.get_counters(), float_purse.selected.status.unsettled

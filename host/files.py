@@ -28,7 +28,7 @@ from typing import BinaryIO
 
 from filelock import BaseFileLock, FileLock, Timeout, lock_descriptor
 
-from apdu.errors import InputError, StoreError
+from apdu.errors import InputError, InUseError, StoreError
 
 __all__ = [
     "PRIVATE",
@@ -64,7 +64,8 @@ _LINK = "is a symbolic link, and secrets are kept under their own name only: nam
 def locked(path: Path, seconds: float = _PATIENCE, remedy: str = "try again when it has ended") -> Iterator[None]:
     """Keep every other process, and thread, from a file or folder from before it is read until it is written.
 
-    Waits for so many seconds; raises StoreError that says who holds it, with the remedy, or that there can be no lock.
+    Waits for so many seconds; raises InUseError that says who holds it, with the remedy, or StoreError where there can
+    be no lock.
     Never take the same lock twice: the second would wait for the first.
     """
     lock = _lock_of(path)
@@ -73,7 +74,7 @@ def locked(path: Path, seconds: float = _PATIENCE, remedy: str = "try again when
     try:
         lock.acquire(timeout=seconds)
     except Timeout:
-        raise StoreError(f"{path} is in use by {_holder(Path(lock.lock_file))}: {remedy}") from None
+        raise InUseError(f"{path} is in use by {_holder(Path(lock.lock_file))}: {remedy}") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be locked: {error.strerror}") from None
     try:

@@ -1,11 +1,12 @@
 """The one place where the host meets the card model: cards in this process, from memory or a file."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from apdu.commands import CHAIN_CAPACITY
-from apdu.errors import CardRemovedError, NoCardError, OutcomeUnknownError, StoreError
+from apdu.errors import CardRemovedError, InUseError, NoCardError, OutcomeUnknownError, StoreError
 from apdu.protocol import Protocol
 from applet_model.backing import MemoryBacking
 from applet_model.card import SmartCard
@@ -13,6 +14,7 @@ from applet_model.memory import Cut, PowerCutError
 from applet_model.memory_map import CHAIN_RANGE, HISTORY_RANGE, UNSETTLED_RANGE, ChipKeys, blank_image
 from host.card_file import FileBacking
 from host.connection import Ejection
+from host.patience import GaveUpError, Patience
 
 __all__ = [
     "CHAIN_CAPACITY",
@@ -28,6 +30,10 @@ __all__ = [
     "create_card",
     "memory_card",
 ]
+
+
+_LOOK_SECONDS = 0.05
+_NONE = Patience(0)
 
 
 class CardFile(SmartCard):
@@ -70,9 +76,15 @@ def memory_card(
 class ModelSlot:
     """A slot in this process: a CardSlot and, while the card is powered, its CardConnection."""
 
-    def __init__(self, name: str, card: SmartCard | None = None, path: Path | None = None) -> None:
-        """Hold a card, or the path of an image that is opened while the slot is in use."""
+    def __init__(
+        self, name: str, card: SmartCard | None = None, path: Path | None = None, patience: Patience = _NONE
+    ) -> None:
+        """Hold a card, or the path of an image that is opened while the slot is in use.
+
+        With a ``patience``, an image that another process uses is waited for.
+        """
         self._name, self._card, self._path = name, card, path
+        self._patience = patience
         self._atr = b""
 
     @property
@@ -95,9 +107,9 @@ class ModelSlot:
         self._card = card
 
     def connect(self) -> "ModelSlot":
-        """Power the card on or reset it; raises NoCardError, StoreError."""
+        """Power the card on or reset it; raises NoCardError, InUseError, StoreError."""
         if self._card is None and self._path is not None:
-            self._card = CardFile(self._path)
+            self._card = self._open(self._path)
         if self._card is None:
             raise NoCardError(f"{self._name}: there is no card in it")
         try:
@@ -105,6 +117,26 @@ class ModelSlot:
         except PowerCutError as error:
             raise CardRemovedError(f"{self._name}: {error}") from None
         return self
+
+    def _open(self, path: Path) -> CardFile:
+        """The card of an image; raises InUseError, which says by whom, when the patience is over."""
+        opened: list[CardFile] = []
+        in_use: list[InUseError] = []
+
+        def look(seconds: float) -> bool:
+            """Whether it could be opened."""
+            try:
+                opened.append(CardFile(path))
+            except InUseError as error:
+                in_use.append(error)
+                time.sleep(min(seconds, _LOOK_SECONDS))
+            return bool(opened)
+
+        try:
+            self._patience.wait(look, lambda: f"waiting for {self._name}: {in_use[-1]}")
+        except GaveUpError:
+            raise in_use[-1] from None
+        return opened[-1]
 
     def transmit(self, command: bytes) -> bytes:
         """Send a command; a cut in it leaves the outcome unknown, as with a card that is pulled out."""

@@ -74,7 +74,7 @@ def root(
     patience: Annotated[
         int,
         typer.Option(
-            min=1, max=3600, help="Seconds to wait for a card that does not answer, or a reader that others hold."
+            min=1, max=3600, help="Seconds to wait for a card that is silent, or a reader or float that others hold."
         ),
     ] = int(PATIENCE_SECONDS),
     version: Annotated[

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from apdu.errors import CardError, MisbehaviourError, ReaderError, RefusedError
 from apdu.identity import CardId
@@ -10,7 +11,9 @@ from apdu.objects import Request, UnsettledEntry
 from apdu.status import StatusError, StatusWord, tries_left
 from host.session import Answer, Paid, PurseSession, Requested
 
-__all__ = ["AskPin", "Begin", "Transfer", "resume", "transfer"]
+__all__ = ["AskPin", "Begin", "Transfer", "ask", "pay", "receive", "resume", "settle", "transfer", "with_pin"]
+
+ResultT = TypeVar("ResultT")
 
 AskPin = Callable[[int | None], bytes]
 """Asks for the PIN; told how many tries are left after a wrong one, or None the first time."""
@@ -56,32 +59,40 @@ def transfer(
     Raises RefusedError when the payee refuses (the money is back on the payer's purse), StatusError when
     a card declines, OutcomeUnknownError when a card is lost on the way: then ``resume`` ends it.
     """
-    requested = payee.request(amount, payer.card, now)
-    _check_requested(requested, payee, amount)
+    requested = ask(payee, payer.card, amount, now)
     begin(requested.request)
-    paid = _pay(payer, requested, now, pin)
-    _check_paid(paid, payer, payee, requested)
-    done = _deliver(payer, payee, paid, now, is_open=True)
-    if not done.credited:
-        back = "is back on" if done.settled else "comes back when this meets it again:"
-        raise RefusedError(f"card {payee.card} refused the money; it {back} card {payer.card}")
-    return done
+    paid = with_pin(payer, pin, lambda: pay(payer, requested, now))
+    return settle(payer, paid, receive(payee, paid, now), now)
 
 
-def _check_requested(requested: Requested, payee: PurseSession, amount: int) -> None:
-    """A card must ask for what the display shows, as the card that was checked against the blacklist."""
+def ask(payee: PurseSession, payer: CardId, amount: int, now: int) -> Requested:
+    """REQUEST: a card must ask for what the display shows, as the card that was checked against the blacklist."""
+    requested = payee.request(amount, payer, now)
     if (requested.certificate.body.subject, requested.request.amount) != (payee.card, amount):
         raise MisbehaviourError(f"card {payee.card} answers REQUEST with something else than was asked")
+    return requested
 
 
-def _pay(payer: PurseSession, requested: Requested, now: int, pin: AskPin) -> Paid:
+def with_pin(payer: PurseSession, pin: AskPin, paying: Callable[[], ResultT]) -> ResultT:
+    """Do what has the payer's card PAY; once more after asking for the PIN, if the card wants it."""
     try:
-        return payer.pay(requested, now)
+        return paying()
     except StatusError as error:
-        if error.sw != StatusWord.SECURITY_STATUS:
+        if (error.command, error.sw) != ("PAY", StatusWord.SECURITY_STATUS):
             raise
     _verify(payer, pin)
-    return payer.pay(requested, now)
+    return paying()
+
+
+def pay(payer: PurseSession, requested: Requested, now: int) -> Paid:
+    """PAY: a card must pay as the card that was checked against the blacklist, and what was asked."""
+    paid = payer.pay(requested, now)
+    asked, value = requested.request, paid.value.body
+    payee = requested.certificate.body.subject
+    wanted = Value(payer.card, value.counter, payee, asked.number, asked.nonce, asked.amount, asked.currency)
+    if value != wanted or paid.certificate.body.subject != payer.card:
+        raise MisbehaviourError(f"card {payer.card} answers PAY with something else than was asked")
+    return paid
 
 
 def _verify(payer: PurseSession, pin: AskPin) -> None:
@@ -99,23 +110,27 @@ def _verify(payer: PurseSession, pin: AskPin) -> None:
             raise MisbehaviourError(f"card {payer.card} counts no tries of the PIN")
 
 
-def _check_paid(paid: Paid, payer: PurseSession, payee: PurseSession, requested: Requested) -> None:
-    """A card must pay as the card that was checked against the blacklist, and what was asked."""
-    asked, value = requested.request, paid.value.body
-    wanted = Value(payer.card, value.counter, payee.card, asked.number, asked.nonce, asked.amount, asked.currency)
-    if value != wanted or paid.certificate.body.subject != payer.card:
-        raise MisbehaviourError(f"card {payer.card} answers PAY with something else than was asked")
-
-
-def _deliver(payer: PurseSession, payee: PurseSession, paid: Paid, now: int, *, is_open: bool) -> Transfer:
-    """RECEIVE and SETTLE; once the payee has answered, a payer that is lost or declines only leaves SETTLE for later.
-
-    ``is_open``: the payee waits for this value and has not received it before.
-    """
+def receive(payee: PurseSession, paid: Paid, now: int) -> Answer:
+    """RECEIVE: a receipt or refusal of this very transfer."""
     answer = payee.receive(paid, now)
-    _check_answer(answer, paid)
-    value = paid.value.body
-    credited = not isinstance(answer.body, Refusal)
+    value, body = paid.value.body, answer.body
+    if (body.payer, body.counter, body.payee) != (value.payer, value.counter, value.payee):
+        raise MisbehaviourError(f"card {value.payee} answers RECEIVE for another transfer")
+    return answer
+
+
+def settle(payer: PurseSession, paid: Paid, answer: Answer, now: int) -> Transfer:
+    """SETTLE; a payer that is lost by now, or declines, only leaves it for later. Raises RefusedError, see transfer."""
+    done = _ended(payer, paid, answer, now, is_open=True)
+    if not done.credited:
+        back = "is back on" if done.settled else "comes back when this meets it again:"
+        raise RefusedError(f"card {paid.value.body.payee} refused the money; it {back} card {payer.card}")
+    return done
+
+
+def _ended(payer: PurseSession, paid: Paid, answer: Answer, now: int, *, is_open: bool) -> Transfer:
+    """A transfer after SETTLE; ``is_open``: the payee has waited for this value and not received it before."""
+    value, credited = paid.value.body, not isinstance(answer.body, Refusal)
     settled = _settle(payer, answer, now)
     arrived = credited and is_open
     return Transfer(payer.card, value.amount, value.counter, value.request, credited, settled, arrived)
@@ -132,12 +147,6 @@ def _settle(payer: PurseSession, answer: Answer, now: int) -> bool:
     except (ReaderError, CardError):
         return False
     return True
-
-
-def _check_answer(answer: Answer, paid: Paid) -> None:
-    value, body = paid.value.body, answer.body
-    if (body.payer, body.counter, body.payee) != (value.payer, value.counter, value.payee):
-        raise MisbehaviourError(f"card {value.payee} answers RECEIVE for another transfer")
 
 
 def resume(payer: PurseSession, payee: PurseSession, now: int) -> list[Transfer]:
@@ -160,8 +169,9 @@ def _resume_one(payer: PurseSession, payee: PurseSession, entry: UnsettledEntry,
     counters = payee.get_counters()
     is_open = bool(counters.open) and counters.requests == value.request
     try:
-        return _deliver(payer, payee, paid, now, is_open=is_open)
+        answer = receive(payee, paid, now)
     except StatusError as error:
         if (error.command, error.sw) != ("RECEIVE", StatusWord.BEYOND_HISTORY):
             raise
         return None
+    return _ended(payer, paid, answer, now, is_open=is_open)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,59 @@ def test_a_card_that_hung_is_used_again_when_it_was_out(shell: Shell, running: R
     end = time.monotonic() + SECONDS
     while (ran := shell.process("card", "show", "-r", "0", env=running.environment)).code:
         assert time.monotonic() < end, ran
+
+
+# --- the float, which all ATMs share ---------------------------------------------------------------------------
+
+BOTAN = ("atm", "load", "1", "-r", "model:botan.card")
+
+
+@contextmanager
+def holding_the_float(shell: Shell, running: Running, aoi: Path) -> Iterator["subprocess.Popen[str]"]:
+    """An ATM whose card has fallen silent after the float has paid."""
+    fall_silent(aoi, "34")
+    with shell.start(*PATIENT, "atm", "load", "1", "-r", "0", env=running.environment) as process:
+        assert line(process).startswith("waiting for the card")
+        yield process
+        process.kill()
+
+
+def test_an_atm_waits_for_one_that_holds_the_float(shell: Shell, running: Running, aoi: Path) -> None:
+    with holding_the_float(shell, running, aoi) as first, shell.start(*PATIENT, *BOTAN) as second:
+        told = line(second)
+        assert told.startswith("waiting for float: ")
+        assert f"is in use by another process, {first.pid} (" in told
+        first.send_signal(signal.SIGINT)
+        rest(first)
+        said = rest(second)
+    assert (first.returncode, second.returncode) == (130, 0), said
+
+
+def test_an_atm_gives_up_a_float_that_another_one_holds(shell: Shell, running: Running, aoi: Path) -> None:
+    with holding_the_float(shell, running, aoi), shell.start(*IMPATIENT, *BOTAN) as second:
+        said = rest(second)
+    assert second.returncode == 9, said
+    assert "float.card is in use by another process, " in said
+
+
+def test_a_card_that_is_mute_before_the_float_pays_keeps_no_atm_out(shell: Shell, running: Running, aoi: Path) -> None:
+    fall_silent(aoi, "20", "30")
+    with shell.start(*PATIENT, "atm", "load", "1", "-r", "0", env=running.environment) as first:
+        line(first)
+        assert shell.process(*BOTAN).err == ""
+        first.kill()
+
+
+def test_atms_at_one_center_load_at_the_same_time(shell: Shell) -> None:
+    commands = [("atm", "load", "1", "-r", f"model:{name}.card") for name in ("aoi", "botan")]
+    before = balances(shell)
+    for _ in range(3):
+        processes = [shell.start(*command) for command in commands]
+        assert [(process.communicate(timeout=SECONDS)[1], process.returncode) for process in processes] == [("", 0)] * 2
+    assert balances(shell) == [before[0] + 300, before[1] + 300, before[2] - 600]
+
+
+def balances(shell: Shell) -> list[int]:
+    """What Aoi, Botan and the float have."""
+    images = ("aoi.card", "botan.card", "home/center/float.card")
+    return [shell.good("card", "show", "-r", f"model:{image}", "--json").document["balance"] for image in images]

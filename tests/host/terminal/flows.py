@@ -115,12 +115,20 @@ class Sale(TwoCards):
         sales.close()
 
 
+class StayingSlot(ModelSlot):
+    """A slot whose chip stays the same from taking to taking, so that its power can be cut in any of its writes."""
+
+    def close(self) -> None:
+        assert self._card is not None
+        self._card.power_off()
+
+
 class FloatLine(LocalLine):
     """The real line, with somebody between the ATM and the float."""
 
     def __init__(self, town: Town, chip: CardFile, hook: Hook) -> None:
         super().__init__(town.center)
-        self.slot = HookedSlot(ModelSlot("float", chip), hook)
+        self.slot = HookedSlot(StayingSlot("float", chip), hook)
 
     def float_slot(self) -> CardSlot:
         return self.slot
@@ -133,12 +141,19 @@ class AtTheAtm(Flow):
         super().__init__(town)
         self.card = town.card(MONEY)
         self.start = MONEY
+        self.float: CardFile | None = None
+
+    def give_back(self) -> None:
+        if self.float is not None:
+            self.float.close()
 
     def take_float(self) -> CardFile:
+        self.give_back()
         self.float = CardFile(self.town.center.folder / "float.card")
         return self.float
 
     def line(self, hook: Hook) -> FloatLine:
+        assert self.float is not None
         return FloatLine(self.town, self.float, hook)
 
     def slot(self, hook: Hook) -> HookedSlot:
@@ -177,6 +192,7 @@ class Deposit(AtTheAtm):
     """From a card to the float; the card is filled up for each run."""
 
     def begin(self) -> tuple[SmartCard, SmartCard]:
+        self.give_back()
         self.town.atm().load(self.card.slot("atm"), 2 * AMOUNT, self.town.line)
         self.start = self.card.balance
         return self.card.chip, self.take_float()

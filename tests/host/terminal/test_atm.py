@@ -1,14 +1,18 @@
 """The ATM: load and deposit between float and card, renewal, PIN, unlocking; money is conserved."""
 
+from collections.abc import Callable
+
 import pytest
 
 from apdu.commands import Ins
-from apdu.errors import ReaderError, RefusedError
+from apdu.errors import InUseError, ReaderError, RefusedError
 from apdu.identity import LifeCycle
 from apdu.status import StatusError, StatusWord
 from center.editions import report_found, report_stolen
 from center.line import check_order
+from host.model import CardFile
 from host.session import PurseSession, pin_block
+from host.terminal.atm import Atm
 from host.terminal.credit_check import CreditCheckUnit
 from host.terminal.terminal import ListedCardError
 from tests.host.terminal.faults import Lost
@@ -21,7 +25,7 @@ def test_load_moves_money_from_the_float(town: Town) -> None:
     done = town.atm().load(card.slot("atm"), 1000, town.line)
     assert (done.amount, done.settled) == (1000, True)
     assert (card.balance, town.float) == (1000, FLOAT - 1000)
-    assert town.screen.steps == ["S110", "S110"]
+    assert town.screen.steps == ["S110"]
     assert town.screen.says(f"load 10.00 EUR on card {card.id}")
 
 
@@ -167,3 +171,55 @@ def test_only_an_empty_card_is_terminated_and_its_history_is_handed_in(town: Tow
     assert card.state is LifeCycle.TERMINATED
     with pytest.raises(RefusedError, match="is terminated: no business with it"):
         town.atm().renew(card.slot("atm"), town.line)
+
+
+class Watch:
+    """Somebody who looks, at each command to a card and each PIN, whether the float is free for other ATMs."""
+
+    def __init__(self, town: Town) -> None:
+        self.town = town
+        self.busy: list[Ins] = []
+        self.free: list[Ins] = []
+        self.asked: list[bool] = []
+
+    @property
+    def is_free(self) -> bool:
+        try:
+            CardFile(self.town.center.folder / "float.card").close()
+        except InUseError:
+            return False
+        return True
+
+    def __call__(self, command: bytes, card: Callable[[bytes], bytes]) -> bytes:
+        (self.free if self.is_free else self.busy).append(Ins(command[1]))
+        return card(command)
+
+    def pin(self, reason: str) -> bytes:
+        assert reason.startswith("deposit from")
+        self.asked.append(self.is_free)
+        return PIN
+
+
+def test_the_float_is_free_until_it_pays(town: Town) -> None:
+    card, watch = town.card(), Watch(town)
+    assert town.atm().load(HookedSlot(card.slot("atm"), watch), 1000, town.line).settled
+    assert watch.busy == [Ins.RECEIVE]
+    assert {Ins.REQUEST, Ins.ATTEST, Ins.PUT_CREDIT} <= set(watch.free)
+
+
+def test_the_float_is_free_while_a_pin_is_typed_and_after_it_was_paid(town: Town) -> None:
+    card, watch = town.card(9000), Watch(town)
+    atm = Atm(town.store, town.screen, watch, town.clock)
+    assert atm.deposit(HookedSlot(card.slot("atm"), watch), 6000, town.line).settled
+    assert watch.busy == [Ins.PAY, Ins.PAY]
+    assert {Ins.ATTEST, Ins.PUT_CREDIT, Ins.VERIFY, Ins.SETTLE} <= set(watch.free)
+    assert watch.asked == [True]
+    assert (card.balance, town.float) == (3000, FLOAT - 3000)
+
+
+def test_a_deposit_that_was_cut_is_finished_and_not_made_again(town: Town) -> None:
+    card = town.card(1000)
+    with pytest.raises(ReaderError):
+        town.atm().deposit(HookedSlot(card.slot("atm"), Lost(answered=False, ins=Ins.PAY)), 400, town.line)
+    done = town.atm().deposit(card.slot("atm"), 400, town.line)
+    assert (done.arrived, card.balance, town.float) == (True, 600, FLOAT - 600)
