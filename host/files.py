@@ -108,7 +108,7 @@ def _lock_of(path: Path) -> BaseFileLock:
 
 def _holder(file: Path) -> str:
     """Who holds a file, in words; only Linux tells (proc_locks(5))."""
-    with suppress(OSError, ValueError, IndexError):
+    with suppress(OSError, ValueError, IndexError, StopIteration):  # or it was let go just now
         inode = f":{file.stat().st_ino}"
         rows = (line.split() for line in Path("/proc/locks").read_text("ascii").splitlines())
         pid = next(row[4] for row in rows if row[1] == "FLOCK" and row[5].endswith(inode))

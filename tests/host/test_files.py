@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from apdu.errors import InputError, StoreError
+from host import files
 from host.files import (
     append,
     create_whole,
@@ -193,3 +194,8 @@ def test_lines_are_added_to_a_file_and_to_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "one\ntwo\n"
     with pytest.raises(StoreError, match="cannot be written"):
         append(tmp_path, "three\n")
+
+
+def test_a_lock_that_was_let_go_while_its_holder_was_looked_for_is_still_told(tmp_path: Path) -> None:
+    (tmp_path / "free").touch()
+    assert files._holder(tmp_path / "free") == "another process"

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 
 from apdu.identity import Role
+from center.float_watch import WatchedSlot
 from center.line import LocalLine
 from host.connection import CardSlot
 from host.model import CardFile, ModelSlot, SmartCard
@@ -128,7 +129,7 @@ class FloatLine(LocalLine):
 
     def __init__(self, town: Town, chip: CardFile, hook: Hook) -> None:
         super().__init__(town.center)
-        self.slot = HookedSlot(StayingSlot("float", chip), hook)
+        self.slot = HookedSlot(WatchedSlot(town.center, StayingSlot("float", chip)), hook)
 
     def float_slot(self) -> CardSlot:
         return self.slot
