@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from apdu.errors import InputError, RefusedError, StoreError
+from apdu.errors import InputError, InUseError, RefusedError, StoreError
 from apdu.identity import Role
 from apdu.status import StatusError, StatusWord
 from center.editions import report_stolen
@@ -12,6 +12,7 @@ from center.float_purse import create_float, open_float
 from host.connection import CardSlot
 from host.console import PanelDisplay
 from host.model import HISTORY_RANGE, ModelSlot
+from host.patience import PATIENCE, Patience
 from host.session import PurseSession
 from host.terminal.atm import Atm
 from host.terminal.blacklist_store import BlacklistStore
@@ -143,10 +144,14 @@ def test_the_float_is_the_same_after_the_center_was_closed(bank: Bank, atm: Atm)
 def test_a_float_in_use_is_told_as_such(bank: Bank) -> None:
     used = open_float(bank.center, bank.line)
     used.connect()
+    told: list[str] = []
+    before = PATIENCE.set(Patience(0.5, told.append))
     try:
-        with pytest.raises(StoreError, match="in use by another process"):
-            held(bank)
+        with pytest.raises(InUseError, match="in use by another process"):
+            open_float(bank.center, bank.line)
+        assert [line.startswith("waiting for float: ") for line in told] == [True]
     finally:
+        PATIENCE.reset(before)
         used.close()
 
 
