@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from apdu.errors import FormatError, InputError
 
-__all__ = ["CIPHER_KEYS_FORMAT", "CIPHER_KEY_SIZE", "MAX_CIPHER_KEYS", "CipherKey", "CipherKeys"]
+__all__ = ["CIPHER_KEYS_FORMAT", "CIPHER_KEY_SIZE", "MAX_CIPHER_KEYS", "CipherKey", "CipherKeys", "require_group"]
 
 CIPHER_KEYS_FORMAT = "saifu cipher keys 1"
 CIPHER_KEY_SIZE = 32
@@ -77,10 +77,7 @@ class CipherKeys:
         """Check issuer, group, and the order and number of the keys."""
         if not 0 <= self.issuer <= 0xFFFF:
             raise FormatError("the number of an issuer is 0 to 65535")
-        if not _GROUP.fullmatch(self.group):
-            raise FormatError(
-                "the name of a group has 1 to 32 letters, digits, - and _, and is not full, delta or index"
-            )
+        require_group(self.group)
         if not 1 <= len(self.keys) <= MAX_CIPHER_KEYS:
             raise FormatError(f"a group has 1 to {MAX_CIPHER_KEYS} cipher keys, not {len(self.keys)}")
         if any(one.number >= other.number for one, other in pairwise(self.keys)):
@@ -118,6 +115,12 @@ class CipherKeys:
     def __repr__(self) -> str:
         """Tell issuer, group and numbers, and hide the keys."""
         return f"CipherKeys({self.issuer}, {self.group!r}, {self.keys})"
+
+
+def require_group(group: str) -> None:
+    """Raise FormatError unless this can be the name of a terminal group."""
+    if not _GROUP.fullmatch(group):
+        raise FormatError("the name of a group has 1 to 32 letters, digits, - and _, and is not full, delta or index")
 
 
 def _number(value: object) -> int:

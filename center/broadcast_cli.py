@@ -19,6 +19,7 @@ from center.opening import PassphraseOption, open_center
 from host.air import AirOption, CaOption, CertificateOption, KeyOption, Line, LoginOption, RateOption, open_outlet
 from host.console import JsonOption, desk, emit
 from host.files import PRIVATE, locked, make_folder, require_own_name, require_replaceable, write_whole
+from host.numbers import LONGEST_RUN, decimal_from, number_from
 from host.progress_screen import Bar, ProgressScreen
 
 __all__ = ["add_to"]
@@ -37,7 +38,9 @@ def broadcast(
     steps_only: Annotated[
         bool, typer.Option("--steps-only", help="Leave full lists out: for a channel too narrow for them.")
     ] = False,
-    seconds: Annotated[float | None, typer.Option("--seconds", min=0, help="End after so many seconds.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", parser=decimal_from(0, LONGEST_RUN), help="End after so many seconds.")
+    ] = None,
     rate: RateOption = 1_000_000,
     ca: CaOption = None,
     login: LoginOption = None,
@@ -144,7 +147,7 @@ def roll_command(
 
 def retire_command(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(min=1, max=0xFFFF, help="Number of the cipher key.")],
+    number: Annotated[int, typer.Argument(parser=number_from(1, 0xFFFF), help="Number of the cipher key.")],
     out: _KeysFile,
     group: _Group = GROUP,
     passphrase_file: PassphraseOption = None,

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from apdu.errors import RefusedError
-from broadcast.cipher_key import MAX_CIPHER_KEYS, CipherKeys
+from broadcast.cipher_key import MAX_CIPHER_KEYS, CipherKeys, require_group
 from center.center import Center
 from center.models import CipherKeyRow
 
@@ -21,6 +21,8 @@ GROUP = "terminals"
 
 
 def _active(session: Session, group: str) -> Sequence[int]:
+    """Numbers of a group's keys that are in use; raises FormatError for a name that is none."""
+    require_group(group)
     wanted = select(CipherKeyRow.number).where(CipherKeyRow.group == group, CipherKeyRow.retired.is_(None))
     return session.scalars(wanted.order_by(CipherKeyRow.number)).all()
 
@@ -32,7 +34,7 @@ def _add(center: Center, session: Session, group: str) -> None:
 
 
 def _keys(center: Center, session: Session, group: str) -> CipherKeys:
-    """The active keys of a group; raises FormatError for a name that is none, before anything is kept."""
+    """The active keys of a group."""
     keys = (center.keys.cipher_key(group, number) for number in _active(session, group))
     return CipherKeys(center.issuer, group, tuple(keys))
 

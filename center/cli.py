@@ -24,6 +24,7 @@ from center.settings import Settings
 from host.card_cli import date_text
 from host.console import JsonOption, desk, emit, parse_amount
 from host.files import make_folder, write_whole
+from host.numbers import NUMBER_MAX, number_from
 from host.secrets_input import PASSPHRASE_VARIABLE, read_secret
 
 __all__ = ["app"]
@@ -37,7 +38,7 @@ _Card = Annotated[str, typer.Argument(help="Card ID, as in 00001-0000000002-4.")
 @app.command()
 def init(
     context: typer.Context,
-    issuer: Annotated[int, typer.Option(min=1, max=TEST_ISSUER - 1, help="The issuer's number.")] = 1,
+    issuer: Annotated[int, typer.Option(parser=number_from(1, TEST_ISSUER - 1), help="The issuer's number.")] = 1,
     unit: Annotated[str, typer.Option("--currency", help="ISO 4217 letters, as in EUR.")] = "EUR",
     amount: Annotated[str, typer.Option("--float", help="All the money there will be, in the float.")] = "1000000",
     passphrase_file: PassphraseOption = None,
@@ -146,7 +147,7 @@ def editions(context: typer.Context, passphrase_file: PassphraseOption = None, a
 @app.command("edition")
 def edition_command(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(min=1, help="Number of the edition.")],
+    number: Annotated[int, typer.Argument(parser=number_from(1, NUMBER_MAX), help="Number of the edition.")],
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -163,7 +164,12 @@ def edition_command(
 def decide_command(
     context: typer.Context,
     card: _Card,
-    counter: Annotated[int, typer.Argument(help="The payer's counter of the payment, as card show tells it.")],
+    counter: Annotated[
+        int,
+        typer.Argument(
+            parser=number_from(1, NUMBER_MAX), help="The payer's counter of the payment, as card show tells it."
+        ),
+    ],
     outcome: Annotated[str, typer.Argument(help="received, or never-received: the money goes back.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "decided",
     passphrase_file: PassphraseOption = None,

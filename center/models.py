@@ -5,7 +5,9 @@ what came before what. Dates are for people, and for what is signed.
 """
 
 from sqlalchemy import Index, LargeBinary, String
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
+
+from apdu.text import plain_text
 
 __all__ = [
     "CardRow",
@@ -29,6 +31,12 @@ __all__ = [
 
 class Tables(DeclarativeBase):
     """Base of all tables; dates are Unix seconds, amounts minor units."""
+
+
+def _checked(row: Tables, what: str, text: str) -> str:
+    """Let a text of people's into a row, whoever makes the row; raises InputError for one that would forge lines."""
+    del row
+    return plain_text(text, what)
 
 
 class SettingRow(Tables):
@@ -60,6 +68,8 @@ class CardRow(Tables):
     """The order of the challenge that the attestation answers: the card has signed it after that."""
     unlocked_from: Mapped[int | None]
 
+    _plain = validates("holder")(_checked)
+
 
 class ReportRow(Tables):
     """A report, stolen or found, as it came in [0013]; never changed."""
@@ -72,6 +82,8 @@ class ReportRow(Tables):
     date: Mapped[int]
     order: Mapped[int] = mapped_column(default=0)
 
+    _plain = validates("reason")(_checked)
+
 
 class ListedRow(Tables):
     """A card that the next edition lists (blacklist store 28)."""
@@ -80,6 +92,8 @@ class ListedRow(Tables):
     serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     reason: Mapped[str]
     since: Mapped[int]
+
+    _plain = validates("reason")(_checked)
 
 
 class EditionRow(Tables):
@@ -149,6 +163,8 @@ class DecisionRow(Tables):
     reason: Mapped[str]
     date: Mapped[int]
     order: Mapped[int] = mapped_column(default=0)
+
+    _plain = validates("reason")(_checked)
 
 
 class ResolutionRow(Tables):

@@ -30,6 +30,7 @@ from broadcast.bearers.sound import SoundReceiver, SoundTransmitter
 from broadcast.bearers.udp import DEFAULT_GROUP, DEFAULT_PORT, UdpReceiver, UdpTransmitter
 from broadcast.cipher_key import CipherKeys
 from host.files import require_replaceable
+from host.numbers import decimal_from
 
 __all__ = [
     "AirOption",
@@ -51,7 +52,9 @@ AirOption = Annotated[
     str,
     typer.Option("--air", "-a", help="The bearer: udp, sound:FILE, pager:FILE, mqtt:HOST, http:PORT or http://HOST."),
 ]
-RateOption = Annotated[float, typer.Option("--rate", min=100, help="udp: bits a second at most.")]
+RateOption = Annotated[
+    float, typer.Option("--rate", parser=decimal_from(100, 1e12), help="udp: bits a second at most.")
+]
 CaOption = Annotated[
     Path | None, typer.Option("--ca", help="mqtt, https: PEM file of the CA to trust; else the system's.")
 ]

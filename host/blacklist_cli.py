@@ -18,6 +18,7 @@ from broadcast.reception import Progress
 from host.air import AirOption, CaOption, Line, LoginOption
 from host.card_cli import date_text
 from host.console import JsonOption, desk, emit, parse_amount
+from host.numbers import LONGEST_RUN, decimal_from
 from host.progress_screen import Bar, ProgressScreen
 from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.listening import Listener
@@ -141,7 +142,10 @@ def listen(
     context: typer.Context,
     air: AirOption,
     once: Annotated[bool, typer.Option("--once", help="End as soon as what is on the air is in force.")] = False,
-    seconds: Annotated[float | None, typer.Option("--seconds", min=0.1, help="End after so many seconds.")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", parser=decimal_from(0.1, LONGEST_RUN), help="End after so many seconds."),
+    ] = None,
     ca: CaOption = None,
     login: LoginOption = None,
     as_json: JsonOption = False,

@@ -19,6 +19,7 @@ from apdu.response import ResponseApdu
 from apdu.status import StatusError, status_text
 from host.connection import CardConnection
 from host.console import JsonOption, ReaderOption, emit, open_slot, read_pin
+from host.numbers import number_from
 from host.session import PurseSession
 
 __all__ = ["UnexpectedAnswerError", "apdu_command", "app", "date_text", "record_document", "record_line"]
@@ -153,7 +154,9 @@ def record_line(record: HistoryRecord, unit: Currency) -> str:
 @app.command()
 def history(
     reader: ReaderOption,
-    most: Annotated[int, typer.Option("--most", min=1, max=1024, help="How many records, newest first.")] = 20,
+    most: Annotated[
+        int, typer.Option("--most", parser=number_from(1, 1024), help="How many records, newest first.")
+    ] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Read the transaction history, newest first."""

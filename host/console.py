@@ -12,7 +12,7 @@ import typer
 
 from apdu.errors import InputError, RefusedError
 from apdu.money import Currency, Money
-from apdu.trace.row import visible
+from apdu.text import visible
 from host.connection import CardSlot
 from host.model import ModelSlot
 from host.pcsc import PcscSlot, find_reader
@@ -150,7 +150,7 @@ class PanelDisplay:
 
     def _print(self, line: str) -> None:
         if not self._quiet:
-            typer.echo(line)
+            say(line)
 
 
 class PanelInput:

@@ -7,6 +7,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from apdu.text import visible
+
 __all__ = ["Bar", "ProgressScreen"]
 
 
@@ -42,7 +44,7 @@ class ProgressScreen:
     def tell(self, line: str) -> None:
         """Show a line above the bars, and keep it."""
         self.told.append(line)
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
 
     def show(self, bars: Iterable[Bar]) -> None:
         """Show these bars and no others."""

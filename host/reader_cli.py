@@ -17,6 +17,7 @@ import typer
 from apdu.errors import InputError, PcscUnavailableError
 from host.console import JsonOption, emit
 from host.model import Protocol
+from host.numbers import number_from
 from host.pcsc import Reader, list_readers
 from host.recording import TRACE
 from host.virtual.cards import absolute
@@ -29,7 +30,7 @@ _HELP = "List the PC/SC readers; run a virtual one and put card images into it."
 
 app = typer.Typer(help=_HELP, no_args_is_help=True)
 
-_Slot = Annotated[int, typer.Argument(help="The virtual reader's slot, 1 or 2.")]
+_Slot = Annotated[int, typer.Argument(parser=number_from(1, 2), help="The virtual reader's slot, 1 or 2.")]
 
 
 @app.command("list")

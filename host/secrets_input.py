@@ -8,6 +8,7 @@ from getpass import GetPassWarning, getpass
 from pathlib import Path
 
 from apdu.errors import InputError
+from apdu.text import visible
 from host.files import read_private
 
 __all__ = ["PASSPHRASE_VARIABLE", "read_digits", "read_secret"]
@@ -49,7 +50,7 @@ def _from_file(path: Path) -> bytes:
     try:
         if os.name == "posix" and (mode := path.stat().st_mode) & _READABLE_BY_OTHERS and path.is_file():
             print(
-                f"warning: others can read {path} (mode {mode & 0o777:o}); do: chmod 600 {path}",
+                visible(f"warning: others can read {path} (mode {mode & 0o777:o}); do: chmod 600 {path}"),
                 file=sys.stderr,
             )
         return read_private(path).removesuffix(b"\n").removesuffix(b"\r")

@@ -21,6 +21,7 @@ from apdu.trace.redaction import Redactor
 from host.channel_keys import KeysOption, find_keys
 from host.console import JsonOption, emit
 from host.files import require_folder, write_whole
+from host.numbers import number_from
 from host.secure_connection import KeysFor
 from host.trace_compare_cli import stats
 from host.trace_files import STDIN, of_slot, open_trace
@@ -61,7 +62,14 @@ def show(
         bool, typer.Option("--detail", "-d", help="Every exchange in full, to each TLV and byte.")
     ] = False,
     exchange: Annotated[
-        list[int] | None, typer.Option("--exchange", "-e", help="This item in full, by its number; several times.")
+        list[int] | None,
+        typer.Option(
+            "--exchange",
+            "-e",
+            parser=number_from(1, 10**12),
+            metavar="<int>",
+            help="This item in full, by its number; several times.",
+        ),
     ] = None,
     unexpected: Annotated[
         bool, typer.Option("--unexpected", help="Only what a card or terminal that works would not have done.")

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from apdu.errors import InputError
+from apdu.text import visible
 from apdu.trace.card_time import CARDS
 from apdu.trace.difference import Comparison, Difference, FieldDifference, Said
 from apdu.trace.names import status_of
 from apdu.trace.reading import Reading, summary
-from apdu.trace.row import visible
 from apdu.trace.statistics import NO_ANSWER, CommandFigures, Figures, Statistics
 from host.console import JsonOption, emit, say
 from host.secure_connection import KeysFor

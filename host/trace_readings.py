@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from apdu.errors import FormatError, InputError
+from apdu.text import visible
 from apdu.trace import own
 from apdu.trace.inspector import inspect
 from apdu.trace.model import Item, Reset
@@ -36,7 +37,7 @@ def following(file: Path, keys: KeysFor | None = None, secrets: bool = False) ->
 
     Raises InputError for what is no trace of saifu, FormatError for a damaged one.
     """
-    lines = follow(file, lambda text: print(f"saifu: {text}", file=sys.stderr, flush=True))
+    lines = follow(file, lambda text: print(visible(f"saifu: {text}"), file=sys.stderr, flush=True))
     try:
         yield from readings(own.decode(_of_saifu(lines, file)), keys, secrets)
     except FormatError as error:

@@ -16,7 +16,7 @@ from apdu.trace.model import Exchange, Reset
 from apdu.trace.names import name_of, status_of
 from apdu.trace.redaction import Redactor
 from host.connection import CardConnection, CardSlot
-from host.console import JsonOption, ReaderOption, emit, open_slot, read_pin
+from host.console import JsonOption, ReaderOption, emit, open_slot, read_pin, say
 from host.recording import TellsAtr
 from host.replay import Recorded, Recording, blanked, load
 
@@ -253,7 +253,7 @@ def replay(
             if isinstance(told, _Result):
                 results.append(told)
             if not as_json:
-                typer.echo(told if isinstance(told, str) else told.line())
+                say(told if isinstance(told, str) else told.line())
     finally:
         card.close()
     first = next((each.number for each in results if each.verdict in _DEVIATIONS), None)

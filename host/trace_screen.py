@@ -15,9 +15,9 @@ from textual.widgets.tree import TreeNode
 from textual.worker import get_current_worker
 
 from apdu.errors import SaifuError
+from apdu.text import visible
 from apdu.trace.detail import Detail
 from apdu.trace.reading import Reading, summary
-from apdu.trace.row import visible
 from apdu.trace.sections import Section, facts, sections
 from host.trace_filter import HELP, Wanted, wanted
 from host.trace_table import TraceTable

@@ -11,11 +11,12 @@ from rich.text import Text
 
 from apdu.counting import counted
 from apdu.errors import InputError
+from apdu.text import visible
 from apdu.trace.card_time import modelled
 from apdu.trace.detail import Detail, lines
 from apdu.trace.model import Exchange, Remark, Reset
 from apdu.trace.reading import Reading, summary
-from apdu.trace.row import Rows, Tone, tone, visible
+from apdu.trace.row import Rows, Tone, tone
 from apdu.trace.sections import Section, facts, sections
 from host.trace_modelled import DEFAULT_LINE, known_card, known_line
 

@@ -12,9 +12,11 @@ from rich.progress import Progress
 from apdu.counting import counted
 from apdu.errors import InputError, RefusedError
 from apdu.money import currency
+from apdu.text import plain_text
 from host.connection import CardSlot
 from host.console import PIN_VARIABLE, JsonOption, ReaderOption, emit, open_slot
 from host.files import make_folder, write_whole
+from host.numbers import number_from
 from host.secrets_input import PASSPHRASE_VARIABLE, read_digits, read_secret
 from host.session import PurseSession
 from personalization.batch import Batch, Line
@@ -54,8 +56,10 @@ _Letters = Annotated[Path | None, typer.Option("--letters", help="CSV file for P
 def ceremony_command(
     context: typer.Context,
     name: Annotated[str, typer.Option(help="Name of the new master key.")] = USUAL_KEY,
-    version: Annotated[int, typer.Option(help="Its key version, 1 to 127; 255 for a card maker's.")] = 1,
-    bits: Annotated[int, typer.Option(help="128, 192 or 256.")] = 128,
+    version: Annotated[
+        int, typer.Option(parser=number_from(1, 255), help="Its key version, 1 to 127; 255 for a card maker's.")
+    ] = 1,
+    bits: Annotated[int, typer.Option(parser=number_from(1, 4096), help="128, 192 or 256.")] = 128,
     scheme: Annotated[str, typer.Option(help=f"Diversification: {' or '.join(SCHEMES)}.")] = "sp800-108",
     component: Annotated[
         list[Path] | None, typer.Option(help="A file with a component in hex, once for each holder.")
@@ -116,6 +120,7 @@ def one(
     as_json: JsonOption = False,
 ) -> None:
     """Personalize the blank card in a reader; asks for its PIN, or takes SAIFU_PIN."""
+    holder = plain_text(holder, "--holder")
     letters_file = Letters(letters) if letters else None
     keys = issuer_desk(context).keys_to_put(key, transport_keys, passphrase_file)
     with issuer_desk(context).issuer_line(passphrase_file) as line:

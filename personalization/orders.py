@@ -9,6 +9,7 @@ from typing import Self
 
 from apdu.counting import counted
 from apdu.errors import InputError
+from apdu.text import plain_text
 
 __all__ = ["COLUMNS", "Order", "OrderList"]
 
@@ -100,7 +101,7 @@ def _order(path: str, line: int, header: list[str], cells: list[str], faults: li
     row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
     holder, pin, file = row.get("holder", ""), row.get("pin", ""), row.get("file", "")
     checks = {
-        "holder": (holder and holder.isprintable() and len(holder) <= 100) or "a name of 1 to 100 characters is wanted",
+        "holder": _fault_of_name(holder),
         "pin": not pin or _is_pin(pin) or "a PIN has 4 to 8 digits",
         "file": not file or _is_file_name(file) or "a file name without folders is wanted",
     }
@@ -108,6 +109,13 @@ def _order(path: str, line: int, header: list[str], cells: list[str], faults: li
         if isinstance(fault, str) and name in header:
             faults.append(f"{path}:{line}: column {header.index(name) + 1} ({name}): {fault}")
     return Order(line, holder, pin or None, file or f"line-{line}.card")
+
+
+def _fault_of_name(holder: str) -> str | bool:
+    try:
+        return bool(plain_text(holder, "a name"))
+    except InputError as error:
+        return str(error)
 
 
 def _is_file_name(text: str) -> bool:

@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
+from apdu.text import visible
 from apdu.trace.model import Exchange, Remark, Reset
 from apdu.trace.reading import Reading
 
-__all__ = ["MARK", "Row", "Rows", "Tone", "tone", "visible"]
+__all__ = ["MARK", "Row", "Rows", "Tone", "tone"]
 
 MARK = "!"
 """What stands before a line in which something was unexpected."""
@@ -34,13 +35,6 @@ class Tone:
     """What a status word says, for colours."""
 
     GOOD, WARNING, ERROR, NONE = "good", "warning", "error", "none"
-
-
-def visible(text: str) -> str:
-    """Text of one line, in which characters that steer a terminal or turn the direction of writing are spelt out."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def tone(reading: Reading) -> str:

@@ -17,12 +17,13 @@ from rich.text import Text
 from apdu.errors import InputError, MisbehaviourError, RefusedError
 from apdu.identity import TEST_ISSUER
 from apdu.protocol import Protocol
-from apdu.trace.row import visible
+from apdu.text import visible
 from broadcast import children
 from host.channel_keys import read_channel_keys
 from host.console import JsonOption, emit, open_slot, say
 from host.files import require_folder, require_replaceable, write_whole
 from host.model import CHAIN_CAPACITY, CHAIN_RANGE, HISTORY_RANGE, UNSETTLED_RANGE, ModelSlot, create_card, memory_card
+from host.numbers import number_from
 from host.pcsc import PcscSlot
 from host.recording import recorded
 from host.scp03 import StaticKeys
@@ -273,10 +274,13 @@ def list_cases(
 def blank(
     image: Annotated[Path, typer.Argument(help="File to make.")],
     history: Annotated[
-        int, typer.Option(help="Records of the history.", min=HISTORY_RANGE[0], max=HISTORY_RANGE[-1])
+        int, typer.Option(help="Records of the history.", parser=number_from(HISTORY_RANGE[0], HISTORY_RANGE[-1]))
     ] = 64,
     unsettled: Annotated[
-        int, typer.Option(help="Places for unsettled transfers.", min=UNSETTLED_RANGE[0], max=UNSETTLED_RANGE[-1])
+        int,
+        typer.Option(
+            help="Places for unsettled transfers.", parser=number_from(UNSETTLED_RANGE[0], UNSETTLED_RANGE[-1])
+        ),
     ] = 4,
     chain: Annotated[
         int, typer.Option(help="Bytes that a chain may carry.", min=CHAIN_RANGE[0], max=CHAIN_RANGE[-1])

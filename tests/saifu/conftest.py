@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from center.keys import CenterKeys
 from personalization.keystore import Keystore
 from tests.saifu.shell import PASSPHRASE, Shell
 
 CHEAP = 2**14
-"""Scrypt's N for a key store that is opened in every test; the usual one is tested where it is made."""
+"""Scrypt's N for files of keys that are opened in every test; the usual one is tested where it is made."""
 
 CARDS = {"aoi": "person", "botan": "person", "shop": "merchant"}
 
@@ -28,6 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shell.good("personalize", "ceremony")
     keystore, passphrase = shell.home / "keystore.json", PASSPHRASE.encode()
     Keystore.read(keystore, passphrase).write(keystore, passphrase, CHEAP)
+    CenterKeys.read(shell.home / "center", passphrase).write(shell.home / "center", passphrase, CHEAP)
     for name, profile in {**CARDS, "spare": "person"}.items():
         shell.good("personalize", "blank", f"{name}.card", "-p", profile)
     for name, profile in CARDS.items():

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from html import escape
 
+from apdu.text import visible
 from apdu.trace.detail import Detail
 from apdu.trace.inspector import inspect
 from apdu.trace.model import Item
 from apdu.trace.reading import Reading
-from apdu.trace.row import Row, Rows, tone, visible
+from apdu.trace.row import Row, Rows, tone
 from apdu.trace.sections import facts, sections
 
 __all__ = ["MOST_FINDINGS", "NAME", "report", "write"]

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apdu.text import visible
 from apdu.trace.model import Exchange, Remark, Reset
 from apdu.trace.reading import Reading
-from apdu.trace.row import MARK, Rows, Tone, tone, visible
+from apdu.trace.row import MARK, Rows, Tone, tone
 from apdu.trace.sections import facts, sections
 
 SELECT = bytes.fromhex("00A4040006F0534149465500")
