@@ -70,7 +70,7 @@ class Money:
     @classmethod
     def parse(cls, text: str, unit: Currency) -> Self:
         """Read ``12.50`` in the currency's major unit; raises FormatError, never rounds."""
-        match = re.fullmatch(r"(\d{1,10})(?:\.(\d+))?", text.strip(), re.ASCII)
+        match = re.fullmatch(r"(\d{1,40})(?:\.(\d+))?", text.strip(), re.ASCII)
         if not match or len(match[2] or "") > unit.places:
             raise FormatError(f"amount {text!r}: write it in {unit.code} with at most {unit.places} decimals")
         amount = int(match[1] + (match[2] or "").ljust(unit.places, "0"))

@@ -1,5 +1,6 @@
 """``saifu card``: look at a card, read its history, change its PIN; ``saifu apdu``: send commands by hand."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ class UnexpectedAnswerError(StatusError):
     def __init__(self, command: str, sw: int, document: dict[str, Any]) -> None:
         """``command`` says what was sent and expected."""
         super().__init__(command, sw)
+        self.args = (f"{command}, and the card answered {sw:04X}: {status_text(sw)}",)
         self.document = document
 
 
@@ -197,7 +199,7 @@ def apdu_command(
     if not (unexpected and as_json):
         emit(as_json, document, [line for pair in exchanges for line in _exchange_lines(*pair)])
     if unexpected:
-        raise UnexpectedAnswerError(f"{_name(command)}, {pattern} was expected", response.sw, document)
+        raise UnexpectedAnswerError(f"{_name(command)}: {pattern} was expected", response.sw, document)
 
 
 def _commands(texts: list[str]) -> list[CommandApdu]:
@@ -215,9 +217,13 @@ def _commands(texts: list[str]) -> list[CommandApdu]:
 
 
 def _parse(text: str) -> CommandApdu:
+    digits = "".join(text.split())
+    wrong = re.search("[^0-9A-Fa-f]", digits)
     try:
-        return CommandApdu.decode(bytes.fromhex(text))
-    except (ValueError, FormatError) as error:
+        if wrong or len(digits) % 2:
+            raise FormatError(f"{wrong.group()!r} is no hex digit" if wrong else "the last byte has one digit")
+        return CommandApdu.decode(bytes.fromhex(digits))
+    except FormatError as error:
         raise InputError(f"a command in hex is wanted, as in 00A4040006F05341494655: {error}") from None
 
 

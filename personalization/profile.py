@@ -47,8 +47,8 @@ class Profile:
             else:
                 text = Path(name).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            known = " or ".join(PROFILES)
-            raise InputError(f"profile {name}: {error}; name a TOML file, or one of {known}") from None
+            reason = error.strerror if isinstance(error, OSError) else "this is no text in UTF-8"
+            raise InputError(f"profile {name}: {reason}; name a TOML file, or one of {' or '.join(PROFILES)}") from None
         return cls.parse(name, text, unit)
 
     @classmethod

@@ -110,7 +110,8 @@ def main() -> None:
 def _usage(error: typer.TyperException) -> str:
     """What is wrong with a command line, and where its help is."""
     command = getattr(getattr(error, "ctx", None), "command_path", "saifu")
-    return f"{error.format_message().rstrip('.')}; see: {command} --help"
+    text = error.format_message().rstrip(".").replace("Value error, ", "")  # a word of a library's, and none of help
+    return f"{text}; see: {command} --help"
 
 
 def _fail(error: SaifuError) -> int:

@@ -61,7 +61,7 @@ class Terminal:
         """Take the cards of some slots, always in the order of their names; eject them after it, whatever happens."""
         self.store.refresh()
         if len({slot.name for slot in slots}) != len(slots):
-            raise RefusedError("two slots are needed, with a card in each")
+            raise RefusedError("one reader is named twice, and two cards are needed, each in a reader of its own")
         with ExitStack() as stack:
             for slot in reversed(slots):
                 stack.callback(self._eject, slot, out)

@@ -64,7 +64,8 @@ class CardProcess:
         said = self._first_line()
         if said != INSERTED:
             self.kill()
-            raise InputError(f"{self.image} cannot be inserted: {said or 'its process ended, see above'}")
+            reason = said.removeprefix(f"{self.image}: ") or "its process ended, see above"
+            raise InputError(f"{self.image} cannot be inserted: {reason}")
 
     def _first_line(self) -> str:
         output = self._process.stdout

@@ -151,7 +151,7 @@ def test_apdu_judges_the_last_answer(shell: Shell, expect: str, code: int) -> No
     ran = shell.run("apdu", "00A4040C06F05341494655", "00FF0000", "-r", "model:aoi.card", "--expect", expect)
     assert ran.code == code
     if code == 4:
-        assert ran.fault == "INS FF, 9000 was expected: unknown instruction (6D00)"
+        assert ran.fault == "INS FF: 9000 was expected, and the card answered 6D00: unknown instruction"
         assert "< 6D00  unknown instruction" in ran.out
 
 
