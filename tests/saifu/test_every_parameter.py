@@ -49,6 +49,11 @@ GIVEN = {
     "commands": "00A40400",
 }
 """What stands for a parameter that must be given, while another one is tried: nothing that takes long, or is there."""
+BESIDE = {
+    "center init": ["--passphrase-file=gone"],
+    "personalize ceremony": ["--component=gone"],
+}
+"""What else is given so that a command is declined in the end, and makes no key store or center in earnest."""
 LONG = {"doctor", "demo"}
 """Commands that do much, whatever is given; their parameters are flags, choices and files."""
 
@@ -73,7 +78,8 @@ def is_flag(parameter: Parameter) -> bool:
 
 def line(words: str, command: Command, tried: Parameter, value: str) -> list[str]:
     """A command line in which one parameter is tried, and what else must be there is given."""
-    options, arguments = list[str](), list[str]()
+    beside = [text for text in BESIDE.get(words, []) if not text.startswith(tried.opts[0])]
+    options, arguments = [*beside], list[str]()
     for each in command.params:
         if each is not tried and not each.required:
             continue
@@ -82,7 +88,8 @@ def line(words: str, command: Command, tried: Parameter, value: str) -> list[str
             options += [f"{each.opts[0]}={text}"] if each.opts[0].startswith("--") else [each.opts[0], text]
         else:
             arguments.append(text)
-    return [*words.split(), *options, "--", *arguments]
+    home = ["--home=gone"] if words == "center init" else []
+    return [*home, *words.split(), *options, "--", *arguments]
 
 
 SHARED = ("passphrase_file", "ca", "login", "certificate", "key", "keys", "profile")
@@ -110,7 +117,7 @@ def test_there_is_something_for_every_parameter_that_must_be_given() -> None:
     assert must - GIVEN.keys() == set()
 
 
-@pytest.mark.parametrize(("words", "name"), cases())
+@pytest.mark.parametrize(("words", "name"), list(cases()))
 def test_no_number_and_no_text_ends_in_a_traceback(desk: Shell, words: str, name: str) -> None:
     command = COMMANDS[words]
     (tried,) = [each for each in command.params if each.name == name]
