@@ -18,7 +18,7 @@ NUMBERS = (
     "", "0", "-1", "1_000", "1e400", "nan", "1.5", "\u0661\u0662", "1" * 5000,
     *(str(number) for number in (2**31, 2**32, 2**63, 2**64, 10**20)),
 )  # fmt: skip
-TEXTS = ("\x1b[2J", "two\nlines", "\u202ecod.exe", "\udcff", "\0", "x" * 5000)
+TEXTS = ("\x1b[2J", "two\nlines", "\u202ecod.exe", "\udcff", "x" * 5000)
 DOCUMENTED = {code for code, _ in EXIT_CODES.values()} | {0, 1}
 
 CARD = "00001-0000000002-4"
@@ -54,8 +54,8 @@ BESIDE = {
     "personalize ceremony": ["--component=gone"],
 }
 """What else is given so that a command is declined in the end, and makes no key store or center in earnest."""
-LONG = {"doctor", "demo"}
-"""Commands that do much, whatever is given; their parameters are flags, choices and files."""
+LONG = {"doctor", "demo", "reader run"}
+"""Commands that do much, or start daemons, whatever is given; their parameters are flags, choices and files."""
 
 
 def leaves(group: Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Command]]:
