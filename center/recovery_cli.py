@@ -16,6 +16,7 @@ from center.recovery import MARGIN, Finished, Plan, TakenIn, finish, take_in_car
 from center.standing import HELP, open_findings
 from center.witness import FloatState
 from host.console import JsonOption, desk, emit, open_slot, parse_amount
+from host.numbers import number_from
 from host.session import PurseSession
 
 __all__ = ["add_to"]
@@ -55,7 +56,10 @@ def recover_command(
         bool, typer.Option("--current", help="With --finish: nothing was done after this folder was copied.")
     ] = False,
     margin: Annotated[
-        int, typer.Option(min=1, max=10**6, help="With --finish: the most that was given out since, if nobody knows.")
+        int,
+        typer.Option(
+            parser=number_from(1, 10**6), help="With --finish: the most that was given out since, if nobody knows."
+        ),
     ] = MARGIN,
     newest_float: Annotated[
         bool, typer.Option("--newest-float", help="With --finish: the float's image is the newest there was.")

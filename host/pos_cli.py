@@ -11,6 +11,7 @@ from apdu.identity import CardId
 from apdu.money import Currency, Money
 from host.card_cli import date_text
 from host.console import JsonOption, ReaderOption, desk, open_slot, parse_amount, say
+from host.numbers import NUMBER_MAX, number_from
 from host.terminal.pos import PointOfSale
 from host.terminal.sales import Begun, Sale, SalesStore
 from host.terminal_cli import Panel, open_store, transfer_document
@@ -60,7 +61,12 @@ def sales(
         typer.Option("--merchant", "-m", help="A merchant's card, to book first what was cut: like --reader."),
     ] = None,
     last: Annotated[
-        int | None, typer.Option("--last", min=0, help="Show so many of the newest sales; the totals are of all.")
+        int | None,
+        typer.Option(
+            "--last",
+            parser=number_from(0, NUMBER_MAX),
+            help="Show so many of the newest sales; the totals are of all.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -283,7 +283,7 @@ def blank(
         ),
     ] = 4,
     chain: Annotated[
-        int, typer.Option(help="Bytes that a chain may carry.", min=CHAIN_RANGE[0], max=CHAIN_RANGE[-1])
+        int, typer.Option(help="Bytes that a chain may carry.", parser=number_from(CHAIN_RANGE[0], CHAIN_RANGE[-1]))
     ] = CHAIN_CAPACITY,
     as_json: JsonOption = False,
 ) -> None:

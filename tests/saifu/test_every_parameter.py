@@ -47,6 +47,7 @@ GIVEN = {
     "old": "none.jsonl",
     "new": "none.jsonl",
     "commands": "00A40400",
+    "target": "home",
 }
 """What stands for a parameter that must be given, while another one is tried: nothing that takes long, or is there."""
 BESIDE = {
