@@ -31,7 +31,6 @@ WRITERS = {
     "center/broadcast_cli.py": "--out: cipher keys, locked",
     "center/center.py": "a new center: nobody knows the folder yet",
     "center/cli.py": "a new center, and --out: the copy of an edition",
-    "center/schema.py": "the copy of a database before a migration, inside its transaction",
     "center/editions.py": "edition-N: made once",
     "center/float_purse.py": "a float that was lost is made beside its place, which it takes",
     "center/schema.py": "the copy before a migration, made beside its place, which it takes",
