@@ -73,7 +73,7 @@ def test_under_umask_0_a_desk_has_the_modes_of_its_document(empty: Shell) -> Non
     assert said.keys() - matched <= {
         "home/terminal/newest-head",
         "home/terminal/listening/NAME.json",
-        "home/center/center.sqlite.before-VERSION",
+        "home/center/center.sqlite.before-N",
     }
 
 
