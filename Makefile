@@ -26,8 +26,9 @@ lint: $(SET_UP) ## ruff and mypy --strict
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 
-assure: $(SET_UP) ## try what the tests try in part, whole: each image that a loss of power can leave
+assure: $(SET_UP) ## try what the tests try in part, whole: losses of power, copies of the center put back
 	@$(PYTHON) -m tests.host.power_loss
+	@SAIFU_ASSURE=1 $(PYTHON) -m pytest -q -p no:xdist tests/center/test_copies.py
 
 bench: $(SET_UP) ## measure; the figures go to build/bench.json
 	@mkdir -p build

@@ -35,7 +35,7 @@ from center.standing import (
 from center.witness import Marks
 from host.terminal.line import Shown
 
-__all__ = ["UNKNOWN_HOLDER", "enough", "examine", "taken_in"]
+__all__ = ["UNKNOWN_HOLDER", "enough", "examine", "signed_credit", "taken_in"]
 
 UNKNOWN_HOLDER = "unknown"
 """Whose a card is that was taken in by its own certificate."""
@@ -100,6 +100,12 @@ def taken_in(center: Center, session: Session, shown: Shown, holder: str = UNKNO
         session.merge(RemindedRow(serial=card.serial, seen=credit.seen))
         row.credit_serial = max(row.credit_serial, credit.serial)
     return row
+
+
+def signed_credit(center: Center, shown: Shown) -> int:
+    """The serial of the credit information that a card shows, if this center has signed it for that card; else 0."""
+    credit = shown.credit.body
+    return credit.serial if credit.card == shown.card and _ordered(center, shown.credit) else 0
 
 
 def enough(session: Session, row: CardRow) -> int:

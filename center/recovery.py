@@ -8,6 +8,8 @@ has. Then ``finish`` sets everything that is given out by number above what may 
   guessed.
 - If the witness outside was lost, or is as old as the database, nobody knows. The operator says a *margin*, the most
   that can have been given out since the copy, and numbers go on above what anybody has seen and the margin.
+  A recovery that was itself lost has left a gap above what was seen then. It has raised all credit serials by as
+  much, so the most by which a card that is taken in is beyond the database is passed over too.
 - If the operator says that the folder is *current* (the center has moved to another machine), nothing is passed over.
   A card that shows more afterwards puts the center behind again.
 
@@ -32,11 +34,11 @@ from apdu.identity import CardId
 from apdu.messages import Certificate, Head, Signed
 from broadcast.edition import EDITION_MAGIC, Edition, check_head
 from center.center import Center
-from center.evidence import UNKNOWN_HOLDER, examine, taken_in
+from center.evidence import UNKNOWN_HOLDER, examine, signed_credit, taken_in
 from center.float_purse import float_image, replace_float
 from center.float_watch import leads, state_of
 from center.history import take_over_records
-from center.models import CardRow, FindingRow, FloatRow, ListedRow, ReportRow
+from center.models import CardRow, FindingRow, FloatRow, ListedRow, MarkRow, ReportRow
 from center.standing import (
     EDITION,
     HELP,
@@ -63,6 +65,8 @@ __all__ = ["MARGIN", "Finished", "Plan", "TakenIn", "finish", "take_in_card", "t
 
 MARGIN = 1000
 """Serials, editions, and credits of one card, that are passed over when nobody knows how many were given out."""
+_SURPLUS = "surplus"
+"""Mark: the most credits by which a card that was taken in is beyond the database; 0 again after a recovery."""
 _EXACT = frozenset({"database older", "folder older"})
 """Kinds of findings after which the witnesses tell how far everything had come."""
 _WITNESS = frozenset({"witness missing", "witness older"})
@@ -114,6 +118,7 @@ def take_in_card(center: Center, session: PurseSession, holder: str = UNKNOWN_HO
     attested = session.attest(token_bytes(16))
     with center.ordered(while_behind=True) as database:
         known = database.get(CardRow, session.card.serial)
+        given = known.credit_serial if known else mark(database, PASSED_CREDIT)
         row = taken_in(center, database, seen_things, holder)
         if row.certificate != attested.certificate.raw:
             raise RefusedError(f"card {session.card} shows a certificate that it was not given")
@@ -127,7 +132,9 @@ def take_in_card(center: Center, session: PurseSession, holder: str = UNKNOWN_HO
         records = [session.read_record(age) for age in range(min(missing, capacity))][::-1]
         take_over_records(center, database, row, state, records)
         row.attestation = attested.attestation.raw
-        row.credit_serial = max(row.credit_serial, state.credit, seen_things.credit.body.serial)
+        credit = signed_credit(center, seen_things)
+        raise_mark(database, _SURPLUS, credit - given)
+        row.credit_serial = max(row.credit_serial, credit)
         raise_mark(database, SERIAL, row.serial)
         return TakenIn(session.card, known is None, state.record, len(records), missing - len(records))
 
@@ -184,16 +191,18 @@ def _pass_over(center: Center, session: Session, plan: Plan) -> None:
     exact = found <= _EXACT
     if plan.current and not found <= _WITNESS:
         raise RefusedError("this folder is not current: saifu center recover says what was found")
-    lost = 0 if plan.current or not found else max(told.confirmed - order, 1) if exact else plan.margin
+    guessed = plan.margin + mark(session, _SURPLUS)
+    lost = 0 if plan.current or not found else max(told.confirmed - order, 1) if exact else guessed
     _decide_float(center, session, plan, told, exact=exact)
-    raise_mark(session, ORDER, max(order, told.announced) + 1 + (0 if exact else plan.margin))
+    raise_mark(session, ORDER, max(order, told.announced) + 1 + (0 if exact else guessed))
     if lost:
         learn(session, told)
-        passed = 0 if exact else plan.margin
+        passed = 0 if exact else guessed
         raise_mark(session, PASSED_SERIAL, raise_mark(session, SERIAL, mark(session, SERIAL) + passed))
         raise_mark(session, NAMED_EDITION, raise_mark(session, EDITION, mark(session, NAMED_EDITION) + passed))
         raise_mark(session, PASSED_CREDIT, mark(session, PASSED_CREDIT) + lost)
         session.execute(update(CardRow).values(credit_serial=CardRow.credit_serial + lost))
+    session.merge(MarkRow(name=_SURPLUS, number=0))
     session.execute(update(FindingRow).where(FindingRow.closed.is_(None)).values(closed=mark(session, ORDER)))
 
 

@@ -19,6 +19,7 @@ RUN_PAGES = {
     "docs/how-to/conformance.md": (),
     "docs/how-to/personalize.md": (),
     "docs/how-to/traces.md": (),
+    "docs/how-to/backup-and-restore.md": (),
     "docs/how-to/broadcast.md": ("minimodem", "multimon-ng", "mosquitto", "mosquitto_passwd", "openssl"),
 }
 """The programs that each page wants."""
