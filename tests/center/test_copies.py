@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from hypothesis.strategies import integers, sampled_from
+from hypothesis.strategies import integers, lists, sampled_from
 
 from apdu.errors import RefusedError, StoreError
 from apdu.identity import CardId, Role
@@ -26,7 +26,7 @@ from center.standing import open_findings
 from tests.center.bank import Bank, Purse
 
 ISSUED = 100_000
-EXAMPLES, STEPS = (200, 80) if os.environ.get("SAIFU_ASSURE") else (6, 20)
+EXAMPLES, STEPS = (200, 80) if os.environ.get("SAIFU_ASSURE") else (10, 20)
 """``make assure`` looks longer."""
 STORES = {
     "float": ("float.card",),
@@ -36,6 +36,9 @@ STORES = {
     "database and float": ("center.sqlite", "float.card"),
     "folder": (),
 }
+
+
+ACTS = lists(sampled_from(["issue", "load", "publish"]), min_size=1, max_size=3)
 
 
 class Copies(RuleBasedStateMachine):
@@ -137,6 +140,19 @@ class Copies(RuleBasedStateMachine):
     def put_back(self, number: int, stores: str) -> None:
         self.bank.put_back(self.copies[number % len(self.copies)], *STORES[stores])
         self.older = True
+
+    @rule(stores=sampled_from(sorted(STORES)), acts=ACTS)
+    def go_back(self, stores: str, acts: list[str]) -> None:
+        """What was done after a copy is tried again after it was put back."""
+        self.copy()
+        for turn in range(2):
+            for act in acts:
+                if act == "load":
+                    self.load(0, 100)
+                else:
+                    getattr(self, act)()
+            if turn == 0:
+                self.put_back(len(self.copies) - 1, stores)
 
     @rule()
     def lose_witness(self) -> None:
