@@ -13,7 +13,7 @@ from apdu.errors import InputError
 from apdu.identity import TEST_ISSUER, CardId
 from apdu.messages import Outcome
 from apdu.money import Money, currency
-from center import broadcast_cli, recovery_cli
+from center import broadcast_cli, cases_cli, recovery_cli
 from center.center import Center
 from center.changes import changes, published
 from center.editions import edition_file, listed, publish, report_found, report_stolen
@@ -225,4 +225,5 @@ def clock(
 
 
 broadcast_cli.add_to(app)
+cases_cli.add_to(app)
 recovery_cli.add_to(app)

@@ -11,20 +11,31 @@ from sqlalchemy.orm import Session
 
 from apdu.errors import RefusedError
 from apdu.identity import CardId
-from apdu.messages import Attestation
+from apdu.messages import Attestation, Signed
 from apdu.objects import HistoryRecord, Kind
+from center.cases import compare
 from center.center import Center
 from center.evidence import enough
+from center.history_rules import impossible
 from center.models import CardRow, GapRow, RecordRow, RemindedRow
 from center.standing import ORDER
 
-__all__ = ["take_over_records"]
+__all__ = ["WrongHistoryError", "take_over_records"]
+
+
+class WrongHistoryError(RefusedError):
+    """What a card has attested, and its records, cannot both be what a card has done: a clone, or a broken card."""
 
 
 def take_over_records(
-    center: Center, session: Session, row: CardRow, state: Attestation, records: list[HistoryRecord]
+    center: Center, session: Session, row: CardRow, attestation: Signed[Attestation], records: list[HistoryRecord]
 ) -> None:
-    """Check the records against what the center has and the attested state, and keep both; raises RefusedError."""
+    """Check the records against what the center has and the attested state, and keep both; raises WrongHistoryError.
+
+    What then does not agree with what others have told becomes a case.
+    """
+    state = attestation.body
+    before = None if row.attestation is None else Signed.decode(Attestation, row.attestation).body
     first = records[0].number if records else state.record + 1
     lost = row.seen + 1 < first <= enough(session, row) + 1
     if lost:
@@ -32,11 +43,14 @@ def take_over_records(
         session.merge(GapRow(serial=row.serial, first=row.seen + 1, last=first - 1, request=state.request))
     else:
         _check(row, state, records)
+    if wrong := impossible(before, records, state, whole=not lost):
+        raise WrongHistoryError(f"card {state.card}: {wrong}")
     session.add_all(_record_row(state.card, record, center.now, session.info[ORDER]) for record in records)
     if reminded := session.get(RemindedRow, row.serial):
         session.delete(reminded)
-    row.seen, row.chain, row.balance = state.record, state.chain, state.balance
+    row.seen, row.chain, row.balance, row.attestation = state.record, state.chain, state.balance, attestation.raw
     session.flush()
+    compare(session, before, state, records)
 
 
 def _check(row: CardRow, state: Attestation, records: list[HistoryRecord]) -> None:
@@ -46,7 +60,7 @@ def _check(row: CardRow, state: Attestation, records: list[HistoryRecord]) -> No
         chain = sha256(chain + record.encode()).digest()
     balance = _balance(state.card, row.seen, row.balance, records)
     if (chain, balance, row.seen + len(records)) != (state.chain, state.balance, state.record):
-        raise RefusedError(f"card {state.card}: its history does not go on from what the center has: a clone?")
+        raise WrongHistoryError(f"card {state.card}: its history does not go on from what the center has: a clone?")
 
 
 def _check_what_is_left(state: Attestation, first: int, records: list[HistoryRecord]) -> None:
@@ -54,17 +68,17 @@ def _check_what_is_left(state: Attestation, first: int, records: list[HistoryRec
     before = records[0].balance - _change(records[0]) if records else state.balance
     balance = _balance(state.card, first - 1, before, records)
     if (balance, first - 1 + len(records)) != (state.balance, state.record):
-        raise RefusedError(f"card {state.card}: its records do not lead to what it attests")
+        raise WrongHistoryError(f"card {state.card}: its records do not lead to what it attests")
 
 
 def _balance(card: CardId, seen: int, balance: int, records: list[HistoryRecord]) -> int:
     """The balance after the last record; every one must have the next number and the balance that it makes."""
     for number, record in enumerate(records, seen + 1):
         if record.number != number:
-            raise RefusedError(f"card {card}: record {number} is missing")
+            raise WrongHistoryError(f"card {card}: record {number} is missing")
         balance += _change(record)
         if balance != record.balance:
-            raise RefusedError(f"card {card}: the balance in record {number} is not what it must be")
+            raise WrongHistoryError(f"card {card}: the balance in record {number} is not what it must be")
     return balance
 
 

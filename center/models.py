@@ -11,6 +11,7 @@ from apdu.text import plain_text
 
 __all__ = [
     "CardRow",
+    "CaseRow",
     "CipherKeyRow",
     "DecisionRow",
     "EditionRow",
@@ -137,6 +138,7 @@ class RecordRow(Tables):
     __table_args__ = (
         Index("ix_records_transfer", "serial", "kind", "counter", "other"),
         Index("ix_records_other", "other", "kind", "counter"),
+        Index("ix_records_request", "other", "kind", "request"),
     )
     serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -229,3 +231,19 @@ class GapRow(Tables):
     last: Mapped[int]
     request: Mapped[int]
     """The newest request that the card had opened when the gap was found: what it received in the gap is not above."""
+
+
+class CaseRow(Tables):
+    """Something that does not agree, with its evidence; never thrown away."""
+
+    __tablename__ = "cases"
+    __table_args__ = (Index("ix_cases_transfer", "serial", "counter", "kind"),)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    order: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(40))
+    serial: Mapped[int]
+    """The payer; the card that was refused, for what is about a card and not about a transfer."""
+    counter: Mapped[int]
+    """The payer's; 0 for what is about a card."""
+    evidence: Mapped[str]
+    """JSON, of ``center.case_evidence``."""

@@ -130,8 +130,7 @@ def take_in_card(center: Center, session: PurseSession, holder: str = UNKNOWN_HO
         if missing < 0:
             raise RefusedError(f"card {session.card} is behind what the center has seen of it: an older copy?")
         records = [session.read_record(age) for age in range(min(missing, capacity))][::-1]
-        take_over_records(center, database, row, state, records)
-        row.attestation = attested.attestation.raw
+        take_over_records(center, database, row, attested.attestation, records)
         credit = signed_credit(center, seen_things)
         raise_mark(database, _SURPLUS, credit - given)
         row.credit_serial = max(row.credit_serial, credit)

@@ -24,10 +24,11 @@ from apdu.errors import AuthenticityError, RefusedError
 from apdu.identity import CardId, LifeCycle
 from apdu.messages import Attestation, Certificate, Signed, TerminateOrder
 from apdu.objects import HistoryRecord
+from center.cases import keep_refused
 from center.center import Center
 from center.clock import start_for
 from center.evidence import enough, examine, taken_in
-from center.history import take_over_records
+from center.history import WrongHistoryError, take_over_records
 from center.keys import ORDERS_KEY
 from center.models import CardRow, ListedRow
 from center.resolution import resolve
@@ -103,12 +104,14 @@ def _on_attested(
             _refuse_listed(session, card)
             row = center.row(session, card)
             state = _authentic(row, attested)
-            take_over_records(center, session, row, state, records)
-            row.attestation, row.attested, row.challenge = attested.attestation.raw, row.challenged, None
-            session.flush()
+            row.attested, row.challenge = row.challenged, None
+            take_over_records(center, session, row, attested.attestation, records)
             return sign(session, row, state)
-    except RefusedError:
+    except RefusedError as error:
         _use_up(center, card)
+        if isinstance(error, WrongHistoryError):
+            with center.ordered() as session:
+                keep_refused(session, attested, records)
         raise
 
 

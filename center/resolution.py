@@ -24,6 +24,7 @@ from apdu.errors import RefusedError
 from apdu.identity import CardId
 from apdu.messages import Attestation, Outcome, Resolution, Signed
 from apdu.objects import Kind
+from center.cases import judge
 from center.center import Center
 from center.keys import ORDERS_KEY
 from center.models import CardRow, DecisionRow, GapRow, RecordRow, ResolutionRow
@@ -61,6 +62,8 @@ def decide(center: Center, card: CardId, counter: int, outcome: Outcome, reason:
             row = DecisionRow(serial=card.serial, counter=counter, outcome=outcome, reason=reason, date=center.now)
             row.order = session.info[ORDER]
             session.add(row)
+            session.flush()
+            judge(session, card.issuer, [(card.serial, counter)])
 
 
 def _decided(session: Session, serial: int, counter: int) -> Outcome | None:

@@ -18,7 +18,7 @@ from host.files import PRIVATE
 
 __all__ = ["NEWEST", "bring_up_to_date", "copy_database", "create"]
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The revision that the models are of; a test holds it to the scripts."""
 _FIRST = "0001"
 _VERSION_TABLE = "alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"

@@ -139,6 +139,7 @@ def test_no_number_and_no_text_ends_in_a_traceback(desk: Shell, words: str, name
         "card history -r model:aoi.card --most={}",
         "--home new center init --issuer={}",
         "center edition -- {}",
+        "center cases -- {}",
         f"center decide -- {CARD} {{}} received",
         "center broadcast --air udp --seconds={}",
         "center broadcast --air udp --rate={}",
