@@ -13,16 +13,28 @@ from apdu.identity import LifeCycle
 from apdu.messages import Refusal, Resolution, Signed, UnlockOrder
 from apdu.payload import Tag, pack
 from apdu.status import StatusWord as W
+from host.connection import CardConnection
+from host.exchange import exchange
 from host.model import Cut
-from host.session import Answer, Paid, Requested, pin_block
+from host.secure_connection import SecureConnection
+from host.session import Answer, Paid, PurseSession, Requested, pin_block
 from saifu.conformance.case import NotHereError, case
 from saifu.conformance.changing_keys import VERSION, data_of, give_back, to_replace
-from saifu.conformance.channel import TRIES, Channel, lose_try
+from saifu.conformance.channel import LEVEL, TRIES, Channel, lose_try, parameters
 from saifu.conformance.issuer import ORDERS, PIN, PUK, PUT
 from saifu.conformance.partner import Partner
 from saifu.conformance.provoking import close
 from saifu.conformance.stand import SERIAL, Stand
-from saifu.conformance.storing import begun, forged_credit, is_active, p1_of, store, without
+from saifu.conformance.storing import (
+    begun,
+    center_keys,
+    forged_credit,
+    is_active,
+    p1_of,
+    secret_codes,
+    store,
+    without,
+)
 from saifu.conformance.subject import must
 
 __all__: list[str] = []
@@ -30,6 +42,10 @@ __all__: list[str] = []
 LOCKED_OUT = LifeCycle.LOCKED_OUT
 _MOST_WRITES = 64
 _WRONG, _NEW = pin_block("0000"), pin_block("987654")
+_OTHER_NUMBERS = 200, 201
+"""Of center keys that are not those of the usual purse: two under each fill the places of a card."""
+_NOTHING_STORED = [W.CONDITIONS_OF_USE, W.OK, W.OK, W.OK, W.OK, W.CONDITIONS_OF_USE]
+"""What the blocks of ``_pair_and_words`` end in then."""
 
 
 def _command(ins: Ins, objects: dict[Tag, bytes]) -> CommandApdu:
@@ -298,22 +314,48 @@ def _keys(stand: Stand) -> None:
     give_back(stand)
 
 
-@case("GENERATE KEY PAIR", "a cut GENERATE KEY PAIR has begun personalization anew, or left all that was stored",
-      LifeCycle.PERSONALIZATION, ins=Ins.GENERATE_KEY_PAIR)  # fmt: skip
-def _key_pair(stand: Stand) -> None:
-    """Forged credit tells which it is, and makes no purse: 6985 where nothing counts, else 950B."""
+def _pair_and_words(stand: Stand, side: CardConnection) -> tuple[bytes, list[int]]:
+    """What a card or its twin has: the public key, empty where there is no pair; and what blocks end in.
 
-    def generate() -> CommandApdu:
-        """Another pair, where everything is stored but credit information."""
+    Forged credit as the last block tells whether anything is missing, four other keys whether all places of center keys
+    are free; and when they, parameters and codes are there, forged credit again, whether a certificate counts. It makes
+    no purse.
+    """
+    PurseSession(side)
+    channel = SecureConnection.open(side, lambda _: stand.card.keys, LEVEL)
+    pair = exchange(channel, CommandApdu(0x80, Ins.GENERATE_KEY_PAIR, 0x81, 0, ne=256))
+    must(pair.sw in (W.OK, W.DATA_NOT_FOUND), f"after the cut the card tells {pair.sw:04X} of its pair")
+    forged = p1_of(Dgi.CREDIT, last=True), forged_credit(stand)
+    keys = [center_keys(*(replace(key, number=number) for key in stand.issuer.keys)) for number in _OTHER_NUMBERS]
+    blocks = [forged, *((p1_of(Dgi.CENTER_KEY), block) for block in keys), (p1_of(Dgi.PARAMETERS), parameters(stand)),
+              (p1_of(Dgi.REFERENCE_DATA), secret_codes(stand, PIN + PUK)), forged]  # fmt: skip
+    words: list[int] = []
+    for p1, block in blocks:
+        words.append(exchange(channel, CommandApdu(0x80, Ins.STORE_DATA, p1, words.count(W.OK), block)).sw)
+    return pair.data[-64:], words
+
+
+@case("GENERATE KEY PAIR", "a cut GENERATE KEY PAIR has left the old pair and all that was stored, or nothing stored "
+      "and the new pair or none", LifeCycle.PERSONALIZATION, ins=Ins.GENERATE_KEY_PAIR)  # fmt: skip
+def _key_pair(stand: Stand) -> None:
+    """A card may take more steps than the model: its power is cut alone, and its twin tells what was before.
+
+    Then both are told the same, so that their channels are counted alike; a whole new pair leaves nothing of the rest.
+    """
+    _require_cuts(stand)
+    for write, cut in _cuts():
         channel, groups, _ = begun(stand)
         store(channel, without(groups, Dgi.CREDIT))
-        return channel.wrapped(Ins.GENERATE_KEY_PAIR, 0x80)
-
-    def resume() -> None:
-        """The last block, whatever it ends in: the oracle knows."""
-        stand.card.raw(Channel.open(stand.card).last(forged_credit(stand)))
-
-    _tear_all(stand, generate, resume)
+        torn = stand.card.torn_alone(channel.wrapped(Ins.GENERATE_KEY_PAIR, 0x80), write, cut)
+        stand.audit()
+        (pair, words), before = (_pair_and_words(stand, side) for side in stand.card.apart())
+        begins_anew = pair != before[0] and words == _NOTHING_STORED
+        told = f"when the power goes at write {write} of GENERATE KEY PAIR the card has "
+        told += "no pair" if not pair else "the old pair" if pair == before[0] else "another pair"
+        must(begins_anew or (pair, words) == before, f"{told}, and blocks end in {' '.join(f'{w:04X}' for w in words)}")
+        Channel.open(stand.card).generate()
+        if not torn:
+            return
 
 
 @case("STORE DATA", "a cut last block has made a whole purse, or can come again", LifeCycle.PERSONALIZATION,

@@ -258,20 +258,31 @@ class Subject:
         False when the command does not write so often, and is executed. For cards of the model in this process.
         Raises DeviationError when only one of the two finishes, and NotHereError for other cards.
         """
-        if (chip := self._chip) is None:
-            raise NotHereError("the power can be cut in the middle of a command only for a card in this process")
-        connection, sent = self._connection or self.reset(), command.encode()
-        for side in (chip, self.twin):
-            side.tear(write, cut)
-        card, model = _finishes(connection, sent), _finishes(self.twin, sent)
-        for side in (chip, self.twin):
-            side.tear(0, None)
+        sent, chip = command.encode(), self._torn_chip
+        card = _finishes(chip, self._connection or self.reset(), sent, write, cut)
+        model = _finishes(self.twin, self.twin, sent, write, cut)
         self.reset()
         if card != model:
             said = {True: "is done with the command", False: "is still writing"}
             why = f"when the power goes at write {write} the card {said[card]}, and the model {said[model]}"
             raise DeviationError(why, Deviation(sent, b"", None, why))
         return not card
+
+    def torn_alone(self, command: CommandApdu, write: int, cut: Cut) -> bool:
+        """The same to the card alone: its twin does not hear the command, and has what was before."""
+        finished = _finishes(self._torn_chip, self._connection or self.reset(), command.encode(), write, cut)
+        self.reset()
+        return not finished
+
+    @property
+    def _torn_chip(self) -> ModelSlot:
+        if (chip := self._chip) is None:
+            raise NotHereError("the power can be cut in the middle of a command only for a card in this process")
+        return chip
+
+    def apart(self) -> tuple[CardConnection, CardConnection]:
+        """Reset card and twin, to tell each of them the same outside of lock-step; ``fresh`` ends that."""
+        return self.reset(), self.twin
 
     def _count(self, state: LifeCycle, command: bytes) -> None:
         self.told.exchanges += 1
@@ -366,11 +377,15 @@ def _require_sound(session: PurseSession) -> None:
             raise MisbehaviourError(f"card {session.card} tells {what}")
 
 
-def _finishes(side: CardConnection, command: bytes) -> bool:
+def _finishes(side: ModelSlot | Twin, connection: CardConnection, sent: bytes, write: int, cut: Cut) -> bool:
+    """Whether a side is done with a command before the ``write``-th physical write, at which its power is cut."""
+    side.tear(write, cut)
     try:
-        side.transmit(command)
+        connection.transmit(sent)
     except (OutcomeUnknownError, PowerCutError):
         return False
+    finally:
+        side.tear(0, None)
     return True
 
 

@@ -1,18 +1,23 @@
 """The cases on power that goes hold on the model whatever its capacities, and bite on cards that write in two steps."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
 import pytest
 
 from apdu.commands import Ins
+from apdu.dgi import Dgi
 from apdu.payload import Tag
 from apdu.protocol import Protocol
 from apdu.response import ResponseApdu
 from apdu.status import StatusWord
+from applet_model import personalization
 from applet_model.card_state import Call, CardState
 from applet_model.decline import Decline, unless
+from applet_model.life_cycle import Event
 from applet_model.memory import Cell, Transaction
 from applet_model.memory_map import SCP_TRIES
 from saifu.conformance import cases_e_power
@@ -78,6 +83,82 @@ def late_in(ins: Ins, *names: str) -> AbstractContextManager[object]:
 def late_refusal(right: Handler, card: CardState, call: Call) -> ResponseApdu:
     """Only where a refusal brings it back, the money comes behind the place that is free."""
     return late(right, card, call, "balance") if Tag.REFUSAL in call.objects else right(card, call)
+
+
+# --- a key pair that no transaction holds ------------------------------------------------------------------------
+
+Step = Callable[[CardState], object]
+PAIR = personalization._KEY_PAIR_STORED
+CERTIFICATE = personalization._STORED[Dgi.CERTIFICATE]
+
+
+def forget_keys(card: CardState) -> None:
+    with card.cells.memory.transaction() as tx:
+        for cell in card.cells.center_keys:
+            tx.put(cell, bytes(cell.size))
+
+
+def forget(card: CardState) -> None:
+    """Nothing counts any more, the pair neither."""
+    with card.cells.memory.transaction() as tx:
+        card.move(tx, Event.FIRST_DATA)
+        tx.put(card.cells.stored, 0)
+        for cell in card.cells.center_keys:
+            tx.put(cell, bytes(cell.size))
+
+
+def generate(card: CardState) -> None:
+    """As genKeyPair does it: what is half written stays so."""
+    card.cells.memory._write(card.cells.private_key.offset, card.key_pair.generate(card.random))
+
+
+def stored(kept: int, marked: int = 0) -> Step:
+    """Of what counts some is kept, and some is marked."""
+
+    def step(card: CardState) -> None:
+        with card.cells.memory.transaction() as tx:
+            card.move(tx, Event.FIRST_DATA)
+            tx.put(card.cells.stored, card.cells.stored.number() & kept | marked)
+
+    return step
+
+
+def pair_alone(card: CardState) -> None:
+    """The new pair and nothing stored, in one transaction."""
+    put(card, private_key=card.key_pair.generate(card.random), stored=PAIR)
+
+
+def in_steps(*steps: Step) -> AbstractContextManager[object]:
+    """GENERATE KEY PAIR step by step, and the answer is that of P1 81."""
+
+    def generated(right: Handler, card: CardState, call: Call) -> ResponseApdu:
+        if call.command.p1 == personalization._GENERATE:
+            for step in steps:
+                step(card)
+        return right(card, replace(call, command=replace(call.command, p1=0x81)))
+
+    return handler(Ins.GENERATE_KEY_PAIR, generated)
+
+
+def test_a_key_pair_may_be_made_in_three_steps() -> None:
+    assert failing_clauses(OURS, lambda: in_steps(forget, generate, stored(0xFF, PAIR))) == set()
+
+
+PAIRS: dict[str, tuple[Step, ...]] = {
+    "the new pair is marked before the rest is cleared": (stored(0xFF - PAIR), generate, stored(0xFF, PAIR), forget,
+                                                          stored(0, PAIR)),
+    "the old certificate counts a while longer": (forget, stored(0, CERTIFICATE), generate, stored(0xFF, PAIR),
+                                                  stored(PAIR)),
+    "the places of keys become free behind the new pair": (stored(0xFF), pair_alone, forget_keys),
+    "a half written key counts with all that was stored": (generate, forget, stored(0, PAIR)),
+    "the pair is marked before it is there": (forget, stored(0, PAIR), generate),
+    "the old pair stays when the rest is cleared": (stored(PAIR), forget_keys, stored(0), generate, stored(0, PAIR)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", PAIRS.values(), ids=PAIRS)
+def test_a_key_pair_in_steps_that_mix_old_and_new_is_found(steps: tuple[Step, ...]) -> None:
+    assert failing_clauses(OURS, lambda: in_steps(*steps)) == {"GENERATE KEY PAIR"}
 
 
 # --- a try that is counted when it is known to be lost -----------------------------------------------------------
