@@ -15,8 +15,8 @@ def test_the_drawing_shows_every_error_and_its_place() -> None:
     assert drawn() - {"StatusError"} == defined
     assert all(issubclass(getattr(errors, name), SaifuError) for name in defined)
     for line in (errors.__doc__ or "").splitlines():
-        if found := re.match(r"\s+(│   |    )?[├└]── (\w+)", line):
-            parent, name = found[1] is None, found[2]
+        if found := re.match(r"([\s│]*)[├└]── (\w+)", line):
+            parent, name = len(found[1]) == 4, found[2]
             if name != "StatusError":
                 assert (getattr(errors, name).__base__ is SaifuError) == parent, name
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -62,14 +62,19 @@ def test_a_variable_that_is_thought_of_tomorrow_is_a_secret(monkeypatch: pytest.
     assert "SAIFU_WHATEVER" not in children.environment()
 
 
+def told_by_a_receiver(receive: type[SoundReceiver | PagerReceiver], recording: Path) -> dict[str, str]:
+    """The environment of a program that hears a recording; it may have heard all of it before it is looked at."""
+    while True:
+        with receive(recording) as receiver, suppress(ProcessLookupError):
+            return told(receiver._process.pid)
+
+
 @needs_proc
 @pytest.mark.air
 def test_the_programs_of_the_air_are_told_no_secret(tmp_path: Path) -> None:
     with SoundTransmitter(tmp_path / "air.wav") as transmitter:
         transmitter.send([bytes(transmitter.symbol_size + Packet.FRAME)])
-    with SoundReceiver(tmp_path / "air.wav") as sound:
-        assert not {*SECRETS} & {*told(sound._process.pid)}
     with PagerTransmitter(tmp_path / "pages.wav") as paging:
         paging.send([bytes(paging.symbol_size + Packet.FRAME)])
-    with PagerReceiver(tmp_path / "pages.wav") as pager:
-        assert not {*SECRETS} & {*told(pager._process.pid)}
+    for receive, file in ((SoundReceiver, "air.wav"), (PagerReceiver, "pages.wav")):
+        assert not {*SECRETS} & {*told_by_a_receiver(receive, tmp_path / file)}

@@ -250,7 +250,9 @@ def test_the_list_of_another_center_is_refused_even_under_the_right_keys(shell: 
     """Somebody who has stolen a terminal broadcasts a list of his own."""
     thief = TownShell(tmp_path / "thief")
     thief.folder.mkdir()
-    Center.create(thief.home / "center", Settings(1, "EUR"), PASSPHRASE.encode(), cost=CHEAP).close()
+    Center.create(
+        thief.home / "center", Settings(1, "EUR"), PASSPHRASE.encode(), cost=CHEAP, witness=thief.witness
+    ).close()
     thief.good("center", "cipher-keys", "--out", "keys.json")
     shell.good("terminal", "import", thief.folder / "keys.json")
     thief.publish()

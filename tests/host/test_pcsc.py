@@ -55,29 +55,32 @@ def test_without_a_service_it_says_that_none_answers_and_not_that_one_was_lost(t
 @pytest.mark.pcsc
 def test_the_numbers_of_pcsc_are_pyscards() -> None:
     """The table is written in numbers, so that it can be read without pyscard."""
-    from smartcard import scard
+    from smartcard import scard as theirs
 
-    from host import pcsc
+    from host import held_card, pcsc, scard
 
     names = {
-        "_INVALID_HANDLE": "E_INVALID_HANDLE",
-        "_NO_SERVICE": "E_NO_SERVICE",
-        "_SERVICE_STOPPED": "E_SERVICE_STOPPED",
-        "_COMM_ERROR": "F_COMM_ERROR",
-        "_NO_READERS": "E_NO_READERS_AVAILABLE",
-        "_TIMEOUT": "E_TIMEOUT",
-        "_SHARING_VIOLATION": "E_SHARING_VIOLATION",
-        "_NO_SMARTCARD": "E_NO_SMARTCARD",
-        "_REMOVED_CARD": "W_REMOVED_CARD",
-        "_RESET_CARD": "W_RESET_CARD",
-        "_SHARE_SHARED": "SHARE_SHARED",
-        "_T0": "PROTOCOL_T0",
-        "_T1": "PROTOCOL_T1",
-        "_LEAVE": "LEAVE_CARD",
-        "_RESET": "RESET_CARD",
-        "_EJECT": "EJECT_CARD",
-        "_STATE_CHANGED": "STATE_CHANGED",
-        "_STATE_PRESENT": "STATE_PRESENT",
+        scard: {
+            "_INVALID_HANDLE": "E_INVALID_HANDLE",
+            "_NO_SERVICE": "E_NO_SERVICE",
+            "_SERVICE_STOPPED": "E_SERVICE_STOPPED",
+            "_COMM_ERROR": "F_COMM_ERROR",
+            "NO_READERS": "E_NO_READERS_AVAILABLE",
+            "TIMEOUT": "E_TIMEOUT",
+            "_SHARING_VIOLATION": "E_SHARING_VIOLATION",
+            "_NO_SMARTCARD": "E_NO_SMARTCARD",
+            "_REMOVED_CARD": "W_REMOVED_CARD",
+            "RESET_CARD": "W_RESET_CARD",
+        },
+        held_card: {
+            "_SHARE_SHARED": "SHARE_SHARED",
+            "_RESET": "RESET_CARD",
+            "_UNPOWER": "UNPOWER_CARD",
+            "_EJECT": "EJECT_CARD",
+            "_CHARACTERISTICS": "ATTR_CHARACTERISTICS",
+        },
+        pcsc: {"_STATE_CHANGED": "STATE_CHANGED", "_STATE_PRESENT": "STATE_PRESENT"},
     }
-    ours = {name: getattr(pcsc, name) for name in names}
-    assert ours == {name: getattr(scard, f"SCARD_{theirs}") & 0xFFFFFFFF for name, theirs in names.items()}
+    for module, known in names.items():
+        ours = {name: getattr(module, name) for name in known}
+        assert ours == {name: getattr(theirs, f"SCARD_{other}") & 0xFFFFFFFF for name, other in known.items()}

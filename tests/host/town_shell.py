@@ -81,8 +81,10 @@ class TownShell(Shell):
         return number
 
     def center(self, ago: int = 0) -> Center:
-        """The center itself, whose clock is ``ago`` seconds behind; to be closed."""
-        return Center.open(self.home / "center", PASSPHRASE.encode(), lambda: time.time() - ago, self.witness)
+        """The center itself, whose clock is ``ago`` seconds behind, which its operator confirms; to be closed."""
+        center = Center.open(self.home / "center", PASSPHRASE.encode(), lambda: time.time() - ago, self.witness)
+        center.confirm_clock()
+        return center
 
     def recorded(self, air: str, *options: object) -> Ran:
         """Broadcast into a recording."""

@@ -82,7 +82,7 @@ def test_every_fault_is_said_at_once(file: Path) -> None:
     content = "holder,pin,file\nAoi,12,\n,1234,../x\nBotan,abcd,a\nChie,1234\nDai,1234,A\n"
     assert faults(file, content) == [
         "2: column 2 (pin): a PIN has 4 to 8 digits",
-        "3: column 1 (holder): a name of 1 to 100 characters is wanted",
+        "3: column 1 (holder): a name: a text of 1 to 100 characters is wanted, not of 0",
         "3: column 3 (file): a file name without folders is wanted",
         "4: column 2 (pin): a PIN has 4 to 8 digits",
         "5: 2 columns, the header has 3",
@@ -150,9 +150,14 @@ def test_a_given_name_and_a_made_one_do_not_meet(file: Path) -> None:
     assert faults(file, "holder,file\nAoi,line-3.card\nBotan,\n") == ["3: file line-3.card is in line 2 already"]
 
 
-@pytest.mark.parametrize("holder", ["x" * 101, "A\x07oi", "A\u202eoi", '"A\noi"'])
-def test_a_holder_has_a_name_that_can_be_printed(file: Path, holder: str) -> None:
-    assert "column 1 (holder): a name of 1 to 100 characters is wanted" in faults(file, f"holder\n{holder}\n")[0]
+@pytest.mark.parametrize(("holder", "why"), [
+    ("x" * 101, "a text of 1 to 100 characters is wanted, not of 101"),
+    ("A\x07oi", "character 2 is U+0007"),
+    ("A\u202eoi", "character 2 is U+202E"),
+    ('"A\noi"', "character 2 is U+000A"),
+])  # fmt: skip
+def test_a_holder_has_a_name_that_can_be_printed(file: Path, holder: str, why: str) -> None:
+    assert f"column 1 (holder): a name: {why}" in faults(file, f"holder\n{holder}\n")[0]
 
 
 def test_ten_thousand_rows(file: Path) -> None:

@@ -120,7 +120,7 @@ def linked(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("file", "line"), [
-    ("home/keystore.json", "personalize blank new.card"),
+    ("home/keystore.json", "personalize one -r model:spare.card --holder Aoi"),
     ("home/center/keys.json", "center cards"),
     ("component", "personalize ceremony --name other --component component --component component"),
     ("channel", "trace show none.jsonl --keys channel"),

@@ -61,7 +61,7 @@ def test_more_than_a_purse_may_hold_cannot_be_loaded(town: Town) -> None:
 
 def test_every_access_renews_the_credit_and_brings_the_head(town: Town) -> None:
     card = town.card()
-    town.clock.now += MONTH
+    town.pass_time(MONTH)
     newest = town.publish()
     town.atm().load(card.slot("atm"), 1000, town.line)
     credit = card.look().get_credit()[0].body

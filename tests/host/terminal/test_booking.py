@@ -178,7 +178,7 @@ def test_a_sale_that_is_refused_in_the_end_is_not_booked(town: Town, shop: Shop)
 
 def test_a_sale_that_the_customers_card_declines_is_not_booked(town: Town, shop: Shop) -> None:
     customer = town.card(1000)
-    town.clock.now += MONTH
+    town.pass_time(MONTH)
     town.atm().renew(shop.merchant.slot("atm"), town.line)
     with pytest.raises(StatusError, match="PAY"):
         shop.sell(customer, 250)

@@ -126,7 +126,7 @@ def test_the_head_is_carried_to_the_customer(town: Town, shop: Shop) -> None:
 
 def test_offline_a_card_without_credit_does_not_pay(town: Town, shop: Shop) -> None:
     customer = town.card(1000)
-    town.clock.now += MONTH
+    town.pass_time(MONTH)
     town.atm().renew(shop.merchant.slot("atm"), town.line)
     with pytest.raises(StatusError) as declined:
         shop.sell(customer, 250)
@@ -136,7 +136,7 @@ def test_offline_a_card_without_credit_does_not_pay(town: Town, shop: Shop) -> N
 
 def test_online_expired_credit_is_renewed_on_the_way(town: Town, shop: Shop) -> None:
     customer = town.card(1000)
-    town.clock.now += MONTH
+    town.pass_time(MONTH)
     shop.sell(customer, 250, town.line)
     assert customer.look().get_credit()[0].body.serial == 2
     assert shop.merchant.look().get_credit()[0].body.serial == 2
@@ -184,7 +184,7 @@ def test_online_a_full_history_is_uploaded_on_the_way(town: Town, shop: Shop) ->
 
 def test_a_stolen_card_is_not_renewed_though_the_list_has_not_come_yet(town: Town, shop: Shop) -> None:
     customer = town.card(1000)
-    town.clock.now += MONTH
+    town.pass_time(MONTH)
     report_stolen(town.center, customer.id)
     with pytest.raises(RefusedError, match="is listed: its credit information is not renewed"):
         shop.sell(customer, 250, town.line)
@@ -197,7 +197,7 @@ def test_the_check_unit_judges_before_the_money_moves(town: Town, shop: Shop) ->
     unit = CreditCheckUnit(7, check_order(town.center, 7, NOW + 2 * MONTH), town.center.trust)
     pos, till = town.pos(unit=unit), shop.merchant
     pos.sell(customer.slot("customer"), till.slot("till"), 100, shop.sales)
-    town.clock.now += MONTH
+    town.pass_time(MONTH)
     with pytest.raises(RefusedError, match="out of date"):
         pos.sell(customer.slot("customer"), till.slot("till"), 100, shop.sales)
     assert (customer.balance, shop.amount) == (900, 100)

@@ -254,7 +254,7 @@ def test_a_blocked_pin_is_not_asked_again_and_is_unblocked_at_the_atm(town: Town
 
 def test_one_card_is_not_two(town: Town) -> None:
     card = town.card(1000)
-    with pytest.raises(RefusedError, match="two slots"):
+    with pytest.raises(RefusedError, match="one reader is named twice"):
         town.purse_terminal().remit(card.slot("left"), card.slot("left"), 100)
     with pytest.raises(StatusError) as declined:
         town.purse_terminal().remit(card.slot("left"), card.slot("right"), 100)

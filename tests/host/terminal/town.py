@@ -167,6 +167,11 @@ class Town:
         self.store = self.new_store()
         self.publish()
 
+    def pass_time(self, seconds: int) -> None:
+        """Let so much time go by that the center's operator has to confirm its clock."""
+        self.clock.now += seconds
+        self.center.confirm_clock()
+
     def new_store(self, name: str = "terminal") -> BlacklistStore:
         """The blacklist store of a terminal that trusts the center and has no list yet."""
         return BlacklistStore.import_trust(self.folder / name, self.center.trust.encode())
