@@ -72,7 +72,9 @@ class Money:
         """Read ``12.50`` in the currency's major unit; raises FormatError, never rounds."""
         match = re.fullmatch(r"(\d{1,40})(?:\.(\d+))?", text.strip(), re.ASCII)
         if not match or len(match[2] or "") > unit.places:
-            raise FormatError(f"amount {text!r}: write it in {unit.code} with at most {unit.places} decimals")
+            example = "12.50"[: 3 + unit.places] if unit.places else "12"
+            how = f"at most {unit.places} decimals behind a point" if unit.places else "no decimals"
+            raise FormatError(f"amount {text!r}: write it in {unit.code} with {how}, as in {example}")
         amount = int(match[1] + (match[2] or "").ljust(unit.places, "0"))
         if amount > AMOUNT_MAX:
             raise FormatError(f"amount {text!r} is more than a purse can hold")

@@ -83,7 +83,7 @@ STATUS_TEXT: dict[int, str] = {
     _W.CREDIT_LIMIT: "the credit's number or amount of payments is used up: renew it",
     _W.INSUFFICIENT_MONEY: "too little money",
     _W.BALANCE_LIMIT: "more than this purse may hold",
-    _W.TRANSFER_LIMIT: "more than one transfer of this purse may move, or nothing",
+    _W.TRANSFER_LIMIT: "the amount is more than this purse moves at once (card show tells its limits), or nothing",
     _W.HISTORY_FULL: "the history is full of records that the center has not seen: upload it",
     _W.UNSETTLED_FULL: "too many unsettled transfers: finish them first",
     _W.CERTIFICATE_INVALID: "the other card's certificate does not verify",

@@ -102,7 +102,10 @@ class Center:
     @classmethod
     def _require(cls, folder: Path) -> None:
         if not cls.exists(folder):
-            raise StoreError(f"{folder}: there is no center here; make one with: saifu center init")
+            raise StoreError(
+                f"{folder}: there is no center here; if there was one, put its newest copy back "
+                "(docs/how-to/backup-and-restore.md); for a new one: saifu center init"
+            )
 
     @property
     def database(self) -> Path:
@@ -245,6 +248,12 @@ class Center:
         """What the clock says, and whether the center signs by it."""
         with self.session() as session:
             return read_clock(session, self.now)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the center has found out that something of it is an older copy, and was not recovered since."""
+        with self.session() as session:
+            return bool(open_findings(session))
 
     def confirm_clock(self) -> None:
         """Take the clock as it is: an operator has looked, and says that it is right."""

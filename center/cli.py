@@ -31,6 +31,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="The center: keys, registry, reports, editions, float.", no_args_is_help=True)
 
+_CLOCK_HELP = "the center signs nothing: saifu center clock --right, if the clock is right"
 _OUTCOMES = {"received": Outcome.RECEIVED, "never-received": Outcome.NEVER_RECEIVED}
 _Card = Annotated[str, typer.Argument(help="Card ID, as in 00001-0000000002-4.")]
 
@@ -213,15 +214,16 @@ def clock(
     with open_center(desk(context).center_folder, passphrase_file) as center:
         if right:
             center.confirm_clock()
-        told = center.clock()
+        told, behind = center.clock(), center.is_behind
+    verdict = "the clock lets the center sign" if told.signs else _CLOCK_HELP
+    if behind:
+        verdict += "; but this center is behind, and signs nothing: saifu center recover"
     lines = [
         f"the clock says             {date_text(told.now)}",
         f"newest time signed         {date_text(told.newest) if told.newest else 'none yet'}",
-        "the center signs"
-        if told.signs
-        else "the center signs nothing: saifu center clock --right, if the clock is right",
+        verdict,
     ]
-    emit(as_json, asdict(told) | {"signs": told.signs}, lines)
+    emit(as_json, asdict(told) | {"signs": told.signs and not behind, "behind": behind}, lines)
 
 
 broadcast_cli.add_to(app)

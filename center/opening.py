@@ -23,7 +23,10 @@ PassphraseOption = Annotated[
 def open_center(folder: Path, passphrase_file: Path | None = None) -> Iterator[Center]:
     """Open the center of a folder; asks for its passphrase."""
     if not Center.exists(folder):
-        raise InputError(f"{folder}: there is no center here; make one with: saifu center init")
+        raise InputError(
+            f"{folder}: there is no center here; if there was one, put its newest copy back "
+            "(docs/how-to/backup-and-restore.md); for a new one: saifu center init"
+        )
     center = Center.open(folder, read_secret("passphrase of the center", PASSPHRASE_VARIABLE, passphrase_file))
     try:
         yield center

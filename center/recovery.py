@@ -219,8 +219,9 @@ def _decide_float(center: Center, session: Session, plan: Plan, told: Marks, *, 
     here = _float_here(center, known)
     if here is None:
         raise RefusedError(
-            f"the newest image of the float is not there: the center has heard of its record {known.record}. Put it "
-            f"back as {float_image(center)}; if it is lost, say --lost-float, and a new one is made ({HELP})"
+            f"{float_image(center)} is not the newest image of the float, which the center has heard of at record "
+            f"{known.record}: put that one back under this name; if it is lost, say --lost-float, and a new one is "
+            f"made ({HELP})"
         )
     if not exact and not plan.current and not plan.newest_float:
         raise RefusedError(

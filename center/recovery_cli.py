@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from apdu.counting import counted
 from apdu.errors import InputError
 from apdu.money import Money
 from center.backup import back_up
@@ -107,7 +108,7 @@ def _read(path: Path) -> bytes:
 def _card_line(one: TakenIn) -> str:
     what = "is in the registry again" if one.new else "is known"
     lost = f"; {one.lost} older ones are lost" if one.lost else ""
-    return f"card {one.card} {what}, up to record {one.record}; {one.records} records taken in{lost}"
+    return f"card {one.card} {what}, up to record {one.record}; {counted(one.records, 'record')} taken in{lost}"
 
 
 def _edition_line(number: int, listed: int) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from host.card_cli import date_text
-from host.console import JsonOption, ReaderOption, desk, open_slot, parse_amount, read_pin
+from host.console import JsonOption, ReaderOption, desk, open_slot, parse_moved, read_pin
 from host.secrets_input import read_digits
 from host.session import pin_block
 from host.terminal.atm import Atm
@@ -34,7 +34,7 @@ def load(context: typer.Context, amount: _Amount, reader: ReaderOption, as_json:
     """Put money on a card, out of the center's float; the credit is renewed on the way."""
     panel = Panel.make(as_json)
     with _online(context, panel) as (atm, line):
-        done = atm.load(open_slot(reader), parse_amount(amount, atm.store.trust.unit), line)
+        done = atm.load(open_slot(reader), parse_moved(amount, atm.store.trust.unit), line)
     panel.result(as_json, transfer_document(done), f"loaded {atm.money(done.amount)}")
 
 
@@ -43,7 +43,7 @@ def deposit(context: typer.Context, amount: _Amount, reader: ReaderOption, as_js
     """Take money off a card, back into the float."""
     panel = Panel.make(as_json)
     with _online(context, panel) as (atm, line):
-        done = atm.deposit(open_slot(reader), parse_amount(amount, atm.store.trust.unit), line)
+        done = atm.deposit(open_slot(reader), parse_moved(amount, atm.store.trust.unit), line)
     panel.result(as_json, transfer_document(done), f"deposited {atm.money(done.amount)}")
 
 

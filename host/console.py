@@ -103,12 +103,21 @@ def _find_slot(text: str) -> CardSlot:
         return ModelSlot(f"model:{path}", path=path)
     if text.startswith(REPLAY):
         return ReplaySlot(load(text.removeprefix(REPLAY)))
+    if Path(text).is_file():
+        raise InputError(f"--reader {text}: this is a file; for a card image say --reader model:{text}")
     return PcscSlot(find_reader(text).name)
 
 
 def parse_amount(text: str, unit: Currency) -> int:
     """An amount of the command line in minor units; raises FormatError."""
     return Money.parse(text, unit).amount
+
+
+def parse_moved(text: str, unit: Currency) -> int:
+    """An amount that is to move, in minor units; raises FormatError, InputError for nothing."""
+    if (amount := parse_amount(text, unit)) == 0:
+        raise InputError(f"amount {text!r}: nothing would move; write it as in 12.50")
+    return amount
 
 
 def emit(as_json: bool, document: dict[str, Any], lines: Iterable[str]) -> None:

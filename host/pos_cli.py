@@ -10,7 +10,7 @@ from apdu.counting import counted
 from apdu.identity import CardId
 from apdu.money import Currency, Money
 from host.card_cli import date_text
-from host.console import JsonOption, ReaderOption, desk, open_slot, parse_amount, say
+from host.console import JsonOption, ReaderOption, desk, open_slot, parse_moved, say
 from host.numbers import NUMBER_MAX, number_from
 from host.terminal.pos import PointOfSale
 from host.terminal.sales import Begun, Sale, SalesStore
@@ -43,7 +43,7 @@ def sell(
     """Sell something for an amount (fig. 5)."""
     panel = Panel.make(as_json)
     pos = PointOfSale(open_store(context), panel.display, panel.input)
-    units = parse_amount(amount, pos.store.trust.unit)
+    units = parse_moved(amount, pos.store.trust.unit)
     customer, till, stores = open_slot(reader), open_slot(merchant), _open_sales(context)
     if online:
         with desk(context).line() as line:

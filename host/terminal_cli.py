@@ -15,7 +15,7 @@ from host.console import (
     desk,
     emit,
     open_slot,
-    parse_amount,
+    parse_moved,
 )
 from host.terminal.blacklist_store import BlacklistStore
 from host.terminal.purse_terminal import PurseTerminal
@@ -67,7 +67,7 @@ def remit(
     """Move money from one card to another (fig. 2)."""
     panel = Panel.make(as_json)
     terminal = PurseTerminal(open_store(context), panel.display, panel.input)
-    units = parse_amount(amount, terminal.store.trust.unit)
+    units = parse_moved(amount, terminal.store.trust.unit)
     done = terminal.remit(open_slot(reader), open_slot(to), units)
     panel.result(as_json, transfer_document(done), f"moved {terminal.money(done.amount)}")
 

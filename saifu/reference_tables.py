@@ -221,8 +221,10 @@ def _bench() -> str:
 def _conformance_numbers() -> str:
     """How many cases the conformance suite has, and how many clauses of the protocol they are about."""
     cases = suite()
+    clauses = len({case.clause for case in cases})
     return (
-        f"`saifu conform` has {len(cases)} cases, for {len({case.clause for case in cases})} clauses of the protocol."
+        f"`saifu conform` has {len(cases)} cases, for {clauses} clauses of the protocol; a run also counts the moves of\n"
+        "the life cycle that it makes between them."
     )
 
 
