@@ -223,8 +223,8 @@ def _conformance_numbers() -> str:
     cases = suite()
     clauses = len({case.clause for case in cases})
     return (
-        f"`saifu conform` has {len(cases)} cases, for {clauses} clauses of the protocol; a run also counts the moves of\n"
-        "the life cycle that it makes between them."
+        f"`saifu conform` has {len(cases)} cases, for {clauses} clauses of the protocol; a run also counts the moves\n"
+        "of the life cycle that it makes between them."
     )
 
 
