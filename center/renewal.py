@@ -123,7 +123,7 @@ def _refuse_listed(session: Session, card: CardId) -> None:
 def _use_up(center: Center, card: CardId) -> None:
     """Nobody tries a challenge twice, whatever became of the first try; a listed card's is left alone."""
     with center.session() as session:
-        row = session.get(CardRow, card.serial)
+        row = session.get(CardRow, card.serial) if card.issuer == center.issuer else None
         if row is not None and session.get(ListedRow, card.serial) is None:
             row.challenge = None
 

@@ -54,10 +54,10 @@ class Purse:
 class Bank:
     """A center whose clock is moved by hand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, issuer: int = 1) -> None:
         self.time = NOW
         self.folder, self.witness = folder, folder.with_name(f"{folder.name}-witness")
-        self.center = Center.create(folder, Settings(1, "EUR"), PASSPHRASE, lambda: self.time, CHEAP, self.witness)
+        self.center = Center.create(folder, Settings(issuer, "EUR"), PASSPHRASE, lambda: self.time, CHEAP, self.witness)
         self._join()
         self._seed = 0
 

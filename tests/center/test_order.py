@@ -112,6 +112,16 @@ def test_a_report_comes_before_a_renewal_or_after_it(bank: Bank, monkeypatch: py
         bank.renew(card)
 
 
+def test_a_card_of_another_issuer_uses_nobodys_challenge_up(bank: Bank, tmp_path: Path) -> None:
+    card, stranger = bank.purse(), Bank(tmp_path / "other", issuer=2)
+    attested, records = bank.attest(card)
+    foreign = stranger.purse()
+    assert foreign.id.serial == card.id.serial
+    with pytest.raises(RefusedError, match="not in this center's registry"):
+        bank.line.renew(*stranger.attest(foreign))
+    assert bank.line.renew(attested, records).credit.body.card == card.id
+
+
 # --- the end of a card -------------------------------------------------------------------------------------
 
 
