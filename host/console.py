@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from apdu.errors import InputError, RefusedError
+from apdu.errors import InputError, NoReaderError, PcscUnavailableError, RefusedError
 from apdu.money import Currency, Money
 from apdu.text import visible
 from host.connection import CardSlot
@@ -103,9 +103,13 @@ def _find_slot(text: str) -> CardSlot:
         return ModelSlot(f"model:{path}", path=path)
     if text.startswith(REPLAY):
         return ReplaySlot(load(text.removeprefix(REPLAY)))
-    if Path(text).is_file():
-        raise InputError(f"--reader {text}: this is a file; for a card image say --reader model:{text}")
-    return PcscSlot(find_reader(text).name)
+    try:
+        return PcscSlot(find_reader(text).name)
+    except (NoReaderError, PcscUnavailableError):
+        if Path(text).is_file():
+            hint = f"--reader {text}: this is a file; for a card image say --reader model:{text}"
+            raise InputError(hint) from None
+        raise
 
 
 def parse_amount(text: str, unit: Currency) -> int:

@@ -148,7 +148,7 @@ def the_list_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_center_renews_listed_cards(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(center.renewal, "is_listed", lambda *_: False)
+    patch.setattr(center.renewal, "_refuse_listed", lambda *_: None)
 
 
 def nothing_is_resumed(patch: pytest.MonkeyPatch) -> None:
